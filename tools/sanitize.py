@@ -21,14 +21,6 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 COMPILER = shlex.split(os.environ.get("CC", "cc"))
 STRESS = "tools/ring_stress.c"
-STRESS_SOURCES = (
-    "logstore/ring/ring.c",
-    "logstore/ring/guard.c",
-    "logstore/ring/waiting.c",
-    "logstore/frames/frame.c",
-    "logstore/frames/crc32c.c",
-    STRESS,
-)
 COPIED = ("logstore", "workers", "tests", "tools", "stubs", "pyproject.toml")
 
 
@@ -48,6 +40,19 @@ def library(name: str) -> str:
     return str(Path(found).resolve()) if Path(found).is_absolute() else ""
 
 
+def extensions() -> list[dict[str, Any]]:
+    """Read what pyproject.toml says of the compiled modules."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    modules: list[dict[str, Any]] = settings["tool"]["setuptools"]["ext-modules"]
+    return modules
+
+
+def ring_sources() -> list[str]:
+    """List the C files of the ring and the frame codec that need no Python.h."""
+    (ring,) = [module for module in extensions() if module["name"] == "logstore.ring._ring"]
+    return [source for source in ring["sources"] if not Path(source).name.startswith("_")]
+
+
 def run_thread() -> int:
     """Build the stress program under ThreadSanitizer and run it."""
     if not (ROOT / STRESS).exists():
@@ -56,7 +61,8 @@ def run_thread() -> int:
     with tempfile.TemporaryDirectory(prefix="logstore-tsan-") as scratch:
         program = str(Path(scratch) / "ring_stress")
         flags = ["-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-fsanitize=thread", "-Ilogstore"]
-        built = call([*COMPILER, *flags, *STRESS_SOURCES, "-o", program, "-lpthread"], ROOT)
+        sources = [*ring_sources(), STRESS]
+        built = call([*COMPILER, *flags, *sources, "-o", program, "-lpthread"], ROOT)
         if built:
             return built
         # ThreadSanitizer of GCC 12 refuses address-space layouts of newer kernels: fix the layout.
@@ -83,8 +89,6 @@ def run_address(pytest_arguments: list[str]) -> int:
     if not runtime:
         print("sanitize: the compiler has no libasan", file=sys.stderr)
         return 1
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    modules = settings["tool"]["setuptools"]["ext-modules"]
     with tempfile.TemporaryDirectory(prefix="logstore-asan-") as scratch:
         tree = Path(scratch)
         for name in COPIED:
@@ -94,7 +98,7 @@ def run_address(pytest_arguments: list[str]) -> int:
                 shutil.copytree(source, tree / name, symlinks=True, ignore=ignored)
             else:
                 shutil.copy(source, tree / name)
-        for module in modules:
+        for module in extensions():
             code = build_module(module, tree)
             if code:
                 return code
