@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from logstore.ring import liveness
@@ -18,6 +19,7 @@ class Liveness:
     def __init__(self, ring: Ring, directory: Path) -> None:
         self._ring = ring
         self._locks = liveness.LockFile(directory)
+        self._repairing = threading.Lock()  # threads share the description, so its locks too
 
     def held(self, index: int) -> bool:
         """Tell whether the entry's holder, whichever generation, lives."""
@@ -32,11 +34,17 @@ class Liveness:
 
     def take_recovery(self) -> bool:
         """Become the one that repairs, if nobody else is."""
-        return self._locks.take(liveness.RECOVERY)
+        if not self._repairing.acquire(blocking=False):
+            return False
+        if self._locks.take(liveness.RECOVERY):
+            return True
+        self._repairing.release()
+        return False
 
     def release_recovery(self) -> None:
         """Let somebody else repair."""
         self._locks.release(liveness.RECOVERY)
+        self._repairing.release()
 
     def close(self) -> None:
         """Close the description; idempotent."""
