@@ -18,7 +18,7 @@ from logstore.reading import LogReader
 from logstore.reservation import Reservation
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.client import Client, require_timeout
-from logstore.ring.layout import Level
+from logstore.ring.layout import WATERMARKS, Level
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -216,8 +216,7 @@ class Log:
             SyncFailed, NotRunning, Closed: It will not get there in this run of the service.
         """
         require_durability(durability)
-        if require_lsn(lsn) >= self._ring.load(LAYOUT["head"]):
-            raise InvalidLSN("nothing is appended there yet", lsn=lsn)
+        self._require_appended(lsn)
         self._ring.wait(_LEVELS[durability], lsn, require_timeout(timeout))
 
     def sync(self, timeout: float | None = None) -> int:
@@ -229,6 +228,13 @@ class Log:
         head = self._ring.load(LAYOUT["head"])
         self._ring.wait(Level.SYNCED, head - 8, require_timeout(timeout))
         return head
+
+    def _require_appended(self, lsn: int) -> None:
+        if require_lsn(lsn) >= self._ring.load(LAYOUT["head"]):
+            raise InvalidLSN("nothing is appended there yet", lsn=lsn)
+
+    def _watermark(self, level: Level) -> int:
+        return self._ring.load(WATERMARKS[level])
 
     # Reading.
 

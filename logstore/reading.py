@@ -11,12 +11,11 @@ from logstore.files import Directory
 from logstore.frames import DATA, END, Record, scan
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
-from logstore.ring.layout import Level
+from logstore.ring.layout import WATERMARKS, Level
 from logstore.segments.reader import SegmentReader
 
 RING_CHUNK: Final = 1 << 20
 RECORDS: Final = 1 << DATA
-_WATERMARK: Final = {Level.RING: "published", Level.WRITTEN: "written", Level.SYNCED: "synced"}
 
 
 class LogReader:
@@ -37,7 +36,7 @@ class LogReader:
 
     def limit(self, level: Level) -> int:
         """Return up to where records are as durable as `level`."""
-        return self._ring.load(LAYOUT[_WATERMARK[level]])
+        return self._ring.load(WATERMARKS[level])
 
     def read(self, start: int | None, end: int | None, level: Level) -> Iterator[Record]:
         """Iterate over the records in [start, end) as far as `level` goes now."""
