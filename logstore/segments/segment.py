@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeVar
 
-from logstore.errors import Corruption, IncompatibleFormat
+from logstore.errors import Corruption, IncompatibleFormat, LogstoreError
 from logstore.files import Directory
 from logstore.format import SEGMENT_HEADER_SIZE, SegmentHeader
 from logstore.lsn import ALIGNMENT
@@ -131,6 +131,17 @@ def _judged(header: SegmentHeader, name: str, uuid: bytes | None) -> SegmentHead
     if header.base_lsn != base_of(name):
         raise Corruption(f"this segment was renamed; it begins at LSN {header.base_lsn}")
     return header
+
+
+_Error = TypeVar("_Error", bound=LogstoreError)
+
+
+def placed(error: _Error, header: SegmentHeader, lsn: int) -> _Error:
+    """Put into an error the segment, the file offset and the LSN that it is about."""
+    error.segment = segment_name(header.base_lsn)
+    error.offset = header.offset_of(lsn)
+    error.lsn = lsn
+    return error
 
 
 def require_writable(header: SegmentHeader) -> None:
