@@ -34,8 +34,8 @@ NO_CLAIM: Final = 0xFFFFFFFF
 """A distance that proves nothing."""
 IGNORABLE: Final = 0x80
 """Bit of a kind: whoever does not know the kind may skip the frame."""
-MAXIMUM_PAYLOAD: Final = 256 * 1024 * 1024
-"""The largest payload that any log takes: a quarter of the largest ring."""
+MAXIMUM_PAYLOAD: Final = IN_FLIGHT - 2
+"""The largest payload that the size field can say; rings allow far less."""
 
 _FRAME: Final = struct.Struct("<IIQQHBBI")
 _MARK: Final = struct.Struct("<QQ")
