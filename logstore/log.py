@@ -400,7 +400,11 @@ def attach(name_or_path: str | os.PathLike[str], *, read_only: bool = False) -> 
         PermissionDenied: It runs as another user.
         IncompatibleFormat: Its service is of another version.
     """
-    if isinstance(name_or_path, str) and "/" not in name_or_path and name_or_path not in ("", ".", ".."):
+    if (
+        isinstance(name_or_path, str)
+        and "/" not in name_or_path
+        and name_or_path not in ("", ".", "..")
+    ):
         return _make(service.attach_name(name_or_path, read_only=read_only))
     place = Path(name_or_path).absolute()
     return _make(service.attach_directory(place, read_only=read_only))

@@ -140,7 +140,13 @@ class LogReader:
             salt = self._client.identity.salt
             most = min(limit - lsn, ring.capacity)
             found = scan(
-                view[start : start + most], lsn, salt, limit, self._names, kinds=RECORDS, max_records=1
+                view[start : start + most],
+                lsn,
+                salt,
+                limit,
+                self._names,
+                kinds=RECORDS,
+                max_records=1,
             )
         if ring.load(LAYOUT["head"]) > lsn + ring.capacity:
             return None

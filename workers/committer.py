@@ -12,7 +12,6 @@ from typing import Final
 
 from logstore.files import Directory
 from logstore.format import FRAME_HEADER_SIZE, FrameHeader, Kind, encode_mark, span
-from logstore.ring import slots
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
 from logstore.ring.layout import COMMITTER, Level, Mode, State, Stop

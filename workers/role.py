@@ -103,7 +103,10 @@ def main(role: int, make: type, argv: list[str]) -> int:
     """Run a worker as a process: `python -m logstore.workers.<role> DIR`."""
     name = {COMMITTER: "committer", SYNCER: "syncer"}[role]
     if len(argv) != 1:
-        print(f"usage: python -m logstore.workers.{name} DIR (started by the supervisor)", file=sys.stderr)
+        print(
+            f"usage: python -m logstore.workers.{name} DIR (started by the supervisor)",
+            file=sys.stderr,
+        )
         return 2
     # The end of a worker is told through the region's state; signals meant for the whole group
     # (Ctrl-C, a service manager's stop) must not kill it before the ring is drained.

@@ -120,7 +120,9 @@ class Segments:
 
     def _queue_unsealed(self) -> None:
         sealed_end = self._manifest.sealed[-1].end_lsn if self._manifest.sealed else 0
-        bases = sorted(base for name in self._directory.names() if (base := base_of(name)) is not None)
+        bases = sorted(
+            base for name in self._directory.names() if (base := base_of(name)) is not None
+        )
         unsealed = [base for base in bases if sealed_end <= base <= self._active.header.base_lsn]
         for base, successor in zip(unsealed, unsealed[1:], strict=False):
             self._seal_later(base, successor)

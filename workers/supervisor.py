@@ -10,7 +10,6 @@ import contextlib
 import json
 import logging
 import os
-import select
 import signal
 import sys
 import threading
@@ -74,7 +73,9 @@ class Supervisor:
                 ring, _ = region.attach(found.name, read_only=True)
                 pid = ring.load(LAYOUT["clients"] + LAYOUT["client.pid"])
         return InUse(
-            "another supervisor serves this directory; attach to it", path=self.directory.path, pid=pid
+            "another supervisor serves this directory; attach to it",
+            path=self.directory.path,
+            pid=pid,
         )
 
     def run(self, ready: Callable[[], None] = lambda: None) -> int:
