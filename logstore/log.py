@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from logstore import service, status
 from logstore.errors import Closed, InvalidArgument, InvalidLSN, ReadOnly
@@ -39,8 +39,9 @@ class _AttachOnUse:
     def __init__(self, log: Log) -> None:
         self._log = log
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._log._attach_again(), name)
+    def __getattr__(self, name: str) -> object:
+        attribute: object = getattr(self._log._attach_again(), name)
+        return attribute
 
 
 class Log:
@@ -334,10 +335,11 @@ class _ReadOnlyRing:
     def __init__(self, ring: Ring) -> None:
         self._ring = ring
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name in ("append", "append_many", "reserve"):
             raise ReadOnly("this log was attached for reading; attach without read_only to append")
-        return getattr(self._ring, name)
+        attribute: object = getattr(self._ring, name)
+        return attribute
 
 
 def _make(client: Client) -> Log:

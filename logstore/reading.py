@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from logstore.errors import Corruption, InvalidLSN, NotFound, Timeout
@@ -86,7 +87,7 @@ class LogReader:
                 if position < on_file:
                     reader = reader or self._segment_reader()
                     yield from reader.chunks(
-                        position, lambda: on_file, self._names, kinds=RECORDS, copy=True
+                        position, partial(int, on_file), self._names, kinds=RECORDS, copy=True
                     )
                     position = on_file
                 else:
@@ -112,7 +113,7 @@ class LogReader:
             if ring.load(LAYOUT["head"]) > lsn + ring.capacity:
                 return [], lsn
             salt = self._client.identity.salt
-            records, next_lsn, verdict = scan(copy, lsn, salt, limit, self._names, kinds=RECORDS)
+            records, next_lsn, _ = scan(copy, lsn, salt, limit, self._names, kinds=RECORDS)
             if next_lsn > lsn:
                 return records, next_lsn
             if length == limit - lsn:

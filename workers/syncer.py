@@ -13,6 +13,7 @@ from typing import Final
 
 from logstore.segments.recover import rewrite
 
+from logstore.errors import LogstoreError
 from logstore.files import Directory
 from logstore.ring import slots
 from logstore.ring._ring import LAYOUT
@@ -59,7 +60,7 @@ class Syncer:
         synced, written = self._ring.load(LAYOUT["synced"]), self._ring.load(LAYOUT["written"])
         try:
             rewrite(self._directory, synced, written)
-        except OSError as error:
+        except (OSError, LogstoreError) as error:
             role.fail(self._ring, "rewrite after an interrupted sync", error, self._directory.path)
 
     def step(self) -> bool:

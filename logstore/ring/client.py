@@ -197,7 +197,7 @@ class Client:
         place, stage, number = failure(self.ring)
         if state == State.FULL:
             return DiskFull(
-                "the disk is full; nothing appended is lost, and the log goes on when there is room",
+                "the disk is full; nothing appended is lost, and the log goes on once there is room",
                 path=place,
                 errno=number,
             )
