@@ -30,6 +30,19 @@ typedef struct {
 
 extern PyType_Spec slot_spec;
 
+/* Where and when a reservation is to be made; the optional arguments (timeout, group, kind). */
+struct options {
+    PyObject *timeout;
+    uint16_t group;
+    uint8_t kind;
+};
+
+int check_arguments(Py_ssize_t nargs, const char *name);
+int take_options(PyObject *const *args, Py_ssize_t nargs, struct options *options);
+uint32_t takes_seq(uint8_t kind);
+int reserve_ring(RingObject *self, const struct ls_request *want, struct ls_slot *slot,
+                 PyObject *timeout);
+
 uint64_t deadline_of(PyObject *timeout, int *failed);
 int call_hook(RingObject *self, int status, uint64_t detail);
 int refuse_closed(RingObject *self);
