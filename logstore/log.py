@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -146,7 +147,7 @@ class Log:
         Args:
             payload: Any contiguous buffer, empty too; its bytes are copied before return.
             durability: "ring", "written" or "synced".
-            timeout: Seconds; None waits for ever. It covers room and durability each.
+            timeout: Seconds for all of it; None waits for ever.
 
         Raises:
             RingFull: No room until the time-out; nothing was appended.
@@ -165,9 +166,10 @@ class Log:
         self, payload: ReadableBuffer, durability: Durability, timeout: float | None
     ) -> int:
         require_durability(durability)
-        lsn = self._ring.append(payload, require_timeout(timeout))
+        left = _Countdown(timeout)
+        lsn = self._ring.append(payload, left())
         if durability != "ring":
-            self._ring.wait(_LEVELS[durability], lsn, timeout)
+            self._ring.wait(_LEVELS[durability], lsn, left())
         return lsn
 
     def append_many(
@@ -186,9 +188,10 @@ class Log:
         if isinstance(payloads, (bytes, bytearray, memoryview, str)):
             raise InvalidArgument("append_many takes several payloads; use append for one")
         batch = payloads if isinstance(payloads, (list, tuple)) else list(payloads)
-        lsns = self._ring.append_many(batch, require_timeout(timeout))
+        left = _Countdown(timeout)
+        lsns = self._ring.append_many(batch, left())
         if lsns and durability != "ring":
-            self._ring.wait(_LEVELS[durability], lsns[-1], timeout)
+            self._ring.wait(_LEVELS[durability], lsns[-1], left())
         return lsns
 
     def reserve(self, size: int, *, timeout: float | None = None) -> Reservation:
@@ -340,6 +343,17 @@ class _ReadOnlyRing:
             raise ReadOnly("this log was attached for reading; attach without read_only to append")
         attribute: object = getattr(self._ring, name)
         return attribute
+
+
+class _Countdown:
+    """Tell how much of a time-out is left."""
+
+    def __init__(self, timeout: float | None) -> None:
+        timeout = require_timeout(timeout)
+        self._end = None if timeout is None else time.monotonic() + timeout
+
+    def __call__(self) -> float | None:
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
 
 
 def _make(client: Client) -> Log:

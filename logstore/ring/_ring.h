@@ -13,6 +13,8 @@
 #define LARGE_PAYLOAD 65536u
 /* A status for the hook that ring.h does not know: this attachment was closed. */
 #define STATUS_CLOSED 7
+/* Likewise: a slice ended without success, and there is time left. */
+#define STATUS_STALLED 8
 
 typedef struct {
     PyObject_HEAD

@@ -65,10 +65,10 @@ static int go_on(RingObject *self, enum ls_status status, uint64_t deadline_ns, 
 {
     if (status == LS_INTERRUPTED)
         return PyErr_CheckSignals();
-    if (status == LS_TOO_LARGE || status == LS_WRONG_STATE)
-        return call_hook(self, status, span);
+    if ((status == LS_TOO_LARGE || status == LS_WRONG_STATE) && call_hook(self, status, span) < 0)
+        return -1;
     if (ls_now_ns() < deadline_ns)
-        return call_hook(self, status, span);
+        return call_hook(self, STATUS_STALLED, span);
     if (call_hook(self, LS_TIMED_OUT, status) == 0)
         PyErr_SetString(PyExc_TimeoutError, "timed out");
     return -1;

@@ -10,7 +10,7 @@ from typing import Final, Self
 from logstore.errors import Corruption, IncompatibleFormat, InvalidLSN, LogstoreError, NotFound
 from logstore.files import Directory
 from logstore.format import SegmentHeader
-from logstore.frames import SHORT, UNKNOWN_KIND, Record, scan
+from logstore.frames import END, SHORT, UNKNOWN_KIND, Record, scan
 from logstore.lsn import require_lsn
 from logstore.segments.disk_errors import reading
 from logstore.segments.footer import footer_from
@@ -19,6 +19,9 @@ from logstore.segments.survey import survey_segment
 
 CHUNK: Final = 256 * 1024
 """Bytes per read; a second-level cache holds them while they are taken apart."""
+
+LOAD_SIZE: Final = 2048
+"""Bytes read at first for a single record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,36 @@ class SegmentReader:
             lsn = self._next_lsn = next_lsn
             if records:
                 yield records
+
+    def load(self, lsn: int, limit_lsn: int, names: list[str], *, kinds: int) -> Record:
+        """Return the one record at `lsn`; reads little more than it.
+
+        Args:
+            lsn: Where its frame begins, below the limit.
+            limit_lsn: How far the files have been written, a frame's end.
+            names: Group names by id.
+            kinds: Which kinds count as records.
+
+        Raises:
+            InvalidLSN: No frame begins there, or one that is not of these kinds.
+            NotFound, Corruption, IncompatibleFormat, ReadFailed: As `chunks`.
+        """
+        segment = self._segment_at(lsn)
+        size = LOAD_SIZE
+        while True:
+            with reading(segment.name):
+                data = self._directory.read(segment.fd, size, segment.header.offset_of(lsn))
+            records, _, verdict = scan(
+                data, lsn, segment.header.salt, limit_lsn, names, kinds=kinds, max_records=1
+            )
+            if records and records[0].lsn == lsn:
+                return records[0]
+            if verdict != SHORT or len(data) < size or records:
+                break
+            size *= 4
+        if verdict == END or records:
+            raise InvalidLSN("the frame here is not a record", lsn=lsn)
+        raise self._trouble(segment, lsn, verdict, limit_lsn, first=True)
 
     def _scan(
         self,
