@@ -17,8 +17,11 @@ from logstore.segments.footer import footer_from
 from logstore.segments.segment import bases_of, header_from, placed, read_header, segment_name
 from logstore.segments.survey import survey_segment
 
-CHUNK: Final = 256 * 1024
-"""Bytes per read; a second-level cache holds them while they are taken apart."""
+CHUNK: Final = 1024 * 1024
+"""Bytes per read when payloads are copied."""
+
+VIEWED_CHUNK: Final = 256 * 1024
+"""Bytes per read when they are not: each chunk then lives as long as any of its records."""
 
 LOAD_SIZE: Final = 2048
 """Bytes read at first for a single record."""
@@ -159,7 +162,7 @@ class SegmentReader:
     ) -> tuple[list[Record], int, int]:
         header = segment.header
         offset = header.offset_of(lsn)
-        size = len(self._buffer)
+        size = len(self._buffer) if copy else min(len(self._buffer), VIEWED_CHUNK)
         while True:
             wanted = min(size, limit_lsn - lsn)
             data = self._read(segment.fd, wanted, offset, copy)
