@@ -1,0 +1,60 @@
+/* What the files of the Python face share. */
+#ifndef LOGSTORE_RING_FACE_H
+#define LOGSTORE_RING_FACE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "ring/ring.h"
+
+/* A blocking call comes back to Python at least this often, to look whether the service lives. */
+#define SLICE_NS UINT64_C(250000000)
+/* From this payload size on, filling is done without the GIL. */
+#define LARGE_PAYLOAD 65536u
+/* A status for the hook that ring.h does not know: this attachment was closed. */
+#define STATUS_CLOSED 7
+
+typedef struct {
+    PyObject_HEAD
+    struct ls_ring ring;
+    void *mapping; /* header, ring and the ring again, in one address range */
+    size_t mapping_size;
+    PyObject *hook; /* called with (status, detail) when the ring cannot go on; raises or returns */
+    int closed;
+    int blocking; /* threads inside a call that has released the GIL */
+} RingObject;
+
+/* Release the GIL around a call into the ring, and let close() know that we are in there. */
+#define BEGIN_BLOCKING(self) { (self)->blocking++; Py_BEGIN_ALLOW_THREADS
+#define END_BLOCKING(self) Py_END_ALLOW_THREADS (self)->blocking--; }
+
+extern PyType_Spec slot_spec;
+
+uint64_t deadline_of(PyObject *timeout, int *failed);
+int call_hook(RingObject *self, int status, uint64_t detail);
+int refuse_closed(RingObject *self);
+
+PyObject *ring_append(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
+PyObject *ring_append_many(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
+PyObject *ring_offer(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
+PyObject *ring_reserve(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
+PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
+PyObject *ring_poll(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
+
+PyObject *ring_walk(RingObject *self, PyObject *args);
+PyObject *ring_abort_dead(RingObject *self, PyObject *lsn);
+PyObject *ring_discard(RingObject *self, PyObject *args);
+PyObject *ring_advance(RingObject *self, PyObject *args);
+PyObject *ring_idle(RingObject *self, PyObject *args);
+PyObject *ring_count_drain(RingObject *self, PyObject *bytes);
+PyObject *ring_count_sync(RingObject *self, PyObject *args);
+PyObject *ring_set_state(RingObject *self, PyObject *args);
+PyObject *ring_repair(RingObject *self, PyObject *dead);
+PyObject *ring_post(RingObject *self, PyObject *unused);
+PyObject *ring_knock(RingObject *self, PyObject *unused);
+PyObject *ring_await_knock(RingObject *self, PyObject *args);
+
+PyObject *layout_dict(void);
+extern PyTypeObject *slot_type;
+
+#endif

@@ -1,0 +1,152 @@
+from collections.abc import Callable, Sequence
+from typing import Final, final
+
+from typing_extensions import Buffer
+
+LAYOUT: Final[dict[str, int]]
+"""Offsets of the region's fields and the constants of ring.h."""
+
+def token(index: int, generation: int, /) -> int:
+    """Return the word by which a client marks what it owns."""
+
+@final
+class Slot:
+    """A reservation in the ring; its buffer is the payload's place there, writable.
+
+    Not to be shared between threads. Dropped without `publish`, it aborts.
+    """
+
+    @property
+    def lsn(self) -> int: ...
+    @property
+    def seq(self) -> int: ...
+    def publish(self, /) -> None:
+        """Checksum the payload and make the frame visible.
+
+        Raises:
+            BufferError: A view of the buffer is still alive, or the slot is finished.
+        """
+
+    def abort(self, /) -> None:
+        """Give the reservation up; readers skip it."""
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __release_buffer__(self, buffer: memoryview, /) -> None: ...
+
+@final
+class Ring:
+    """One process's mapping of a region. Threads may share it; a forked child must not use it.
+
+    The buffer is the ring's double mapping, read-only: the frame at `lsn` begins at
+    `lsn & (capacity - 1)`.
+    """
+
+    def __new__(cls, fd: int, capacity: int, salt: int, semaphore: str | None) -> Ring:
+        """Map the region behind `fd`; without a semaphore's name, for reading only.
+
+        Raises:
+            OSError: It cannot be mapped, or the semaphore cannot be opened.
+        """
+
+    @property
+    def capacity(self) -> int: ...
+    @property
+    def largest_payload(self) -> int: ...
+    @property
+    def token(self) -> int: ...
+    @property
+    def closed(self) -> bool: ...
+
+    hook: Callable[[int, int], object] | None
+    """Called with (status, detail) when a call cannot go on. It raises, or returns to try again."""
+
+    def close(self, /) -> None:
+        """Refuse new calls and wait until threads inside have left (at most a slice)."""
+
+    def bind(self, token: int, /) -> None:
+        """Take the identity of a client; needed before any append."""
+
+    # Header words.
+    def load(self, offset: int, /) -> int:
+        """Return a word of the header (atomic, acquire)."""
+
+    def store(self, offset: int, value: int, /) -> None:
+        """Set a word of the header (atomic, release)."""
+
+    def words(self, offset: int, count: int, /) -> list[int]:
+        """Return consecutive words, each read for itself."""
+
+    def read_header(self, offset: int, length: int, /) -> bytes:
+        """Return bytes of the header as they are."""
+
+    def write_header(self, offset: int, value: Buffer, /) -> None:
+        """Overwrite bytes of the header."""
+
+    # Writers.
+    def append(
+        self, payload: Buffer, timeout: float | None = None, group: int = 0, kind: int = 1, /
+    ) -> int:
+        """Append one frame and return its LSN; blocks while the ring is full."""
+
+    def append_many(
+        self,
+        payloads: Sequence[Buffer],
+        timeout: float | None = None,
+        group: int = 0,
+        kind: int = 1,
+        /,
+    ) -> list[int]:
+        """Append one batch, all or nothing, and return the LSNs."""
+
+    def offer(
+        self, payload: Buffer, timeout: None = None, group: int = 0, kind: int = 1, /
+    ) -> int:
+        """Append if that needs no waiting at all; return the LSN, or -1."""
+
+    def reserve(
+        self, size: int, timeout: float | None = None, group: int = 0, kind: int = 1, /
+    ) -> Slot:
+        """Reserve room for a payload of exactly `size` bytes."""
+
+    def wait(self, level: int, lsn: int, timeout: float | None = None, /) -> None:
+        """Sleep until the watermark of `level` exceeds `lsn`."""
+
+    def poll(self, level: int, lsn: int, timeout: float | None, /) -> bool:
+        """Sleep at most once for the watermark of `level` to exceed `lsn`; tell whether it does."""
+
+    # Workers.
+    def walk(self, from_lsn: int, most: int, verify: bool, /) -> tuple[int, int, int, int]:
+        """Return (to, stop, at, owner): the longest publishable run of at most `most` bytes."""
+
+    def abort_dead(self, lsn: int, /) -> None:
+        """Turn a dead owner's in-flight frame into an abort frame. Committer only."""
+
+    def discard(self, lsn: int, span: int, /) -> None:
+        """Replace damaged bytes by one abort frame. Committer or salvage only."""
+
+    def advance(self, level: int, to: int, /) -> None:
+        """Move a watermark on and wake who waits for it."""
+
+    def idle(
+        self, is_syncer: bool, mode: int, blocked_lsn: int, state: int, timeout: float, /
+    ) -> None:
+        """Sleep in `mode` until there is work, the state is no longer `state`, or time is up."""
+
+    def count_drain(self, size: int, /) -> None: ...
+    def count_sync(self, size: int, elapsed_ns: int, /) -> None: ...
+    def set_state(self, state: int, timeout: float | None = None, /) -> bool:
+        """Publish a state and wake everybody; with a timeout, while holding the guard."""
+
+    def repair(self, dead: int, /) -> bool:
+        """Free the guard from a dead owner. The recovery lock must be held."""
+
+    def post(self, /) -> None:
+        """Give the guard's semaphore a token if it has none."""
+
+    def knock(self, /) -> None:
+        """Tell the supervisor that the client table changed."""
+
+    def await_knock(self, seen: int, timeout: float, /) -> int:
+        """Sleep until the count of knocks differs from `seen`; return it."""
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...

@@ -1,0 +1,156 @@
+/* The Python face, the workers' part: the committer's walk, advancing watermarks, idling, repair. */
+#include "ring/_ring.h"
+
+/* walk(from_lsn, most, verify) -> (to, stop, at, owner) */
+PyObject *ring_walk(RingObject *self, PyObject *args)
+{
+    unsigned long long from, most;
+    int verify;
+    struct ls_extent extent;
+    if (!PyArg_ParseTuple(args, "KKp", &from, &most, &verify))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    ls_walk(&self->ring, from, most, verify, &extent);
+    Py_END_ALLOW_THREADS
+    return Py_BuildValue("KiKI", (unsigned long long)extent.to, (int)extent.stop,
+                         (unsigned long long)extent.at, (unsigned int)extent.owner);
+}
+
+PyObject *ring_abort_dead(RingObject *self, PyObject *lsn)
+{
+    unsigned long long at = PyLong_AsUnsignedLongLong(lsn);
+    if (PyErr_Occurred())
+        return NULL;
+    ls_abort(&self->ring, at);
+    atomic_fetch_add_explicit(&self->ring.region->aborts, 1, memory_order_relaxed);
+    Py_RETURN_NONE;
+}
+
+/* discard(lsn, span): replace what a hostile or broken writer left by an abort frame. */
+PyObject *ring_discard(RingObject *self, PyObject *args)
+{
+    unsigned long long lsn, span;
+    if (!PyArg_ParseTuple(args, "KK", &lsn, &span))
+        return NULL;
+    ls_discard(&self->ring, lsn, span);
+    atomic_fetch_add_explicit(&self->ring.region->aborts, 1, memory_order_relaxed);
+    Py_RETURN_NONE;
+}
+
+/* advance(level, to) */
+PyObject *ring_advance(RingObject *self, PyObject *args)
+{
+    int level;
+    unsigned long long to;
+    if (!PyArg_ParseTuple(args, "iK", &level, &to))
+        return NULL;
+    if (level == LS_LEVEL_SYNCED)
+        ls_advance_synced(&self->ring, to);
+    else if (level == LS_LEVEL_WRITTEN)
+        ls_advance_written(&self->ring, to);
+    else
+        ls_advance_published(&self->ring, to);
+    Py_RETURN_NONE;
+}
+
+/* idle(is_syncer, mode, blocked_lsn, state, timeout) */
+PyObject *ring_idle(RingObject *self, PyObject *args)
+{
+    int is_syncer, mode;
+    unsigned long long blocked_lsn, state;
+    double timeout;
+    uint64_t deadline;
+    if (!PyArg_ParseTuple(args, "piKKd", &is_syncer, &mode, &blocked_lsn, &state, &timeout))
+        return NULL;
+    deadline = ls_now_ns() + (uint64_t)(timeout * 1e9);
+    Py_BEGIN_ALLOW_THREADS
+    if (is_syncer)
+        ls_syncer_idle(&self->ring, (enum ls_mode)mode, state, deadline);
+    else
+        ls_committer_idle(&self->ring, (enum ls_mode)mode, blocked_lsn, state, deadline);
+    Py_END_ALLOW_THREADS
+    if (PyErr_CheckSignals() < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyObject *ring_count_drain(RingObject *self, PyObject *bytes)
+{
+    unsigned long long value = PyLong_AsUnsignedLongLong(bytes);
+    if (PyErr_Occurred())
+        return NULL;
+    ls_count_drain(&self->ring, value);
+    Py_RETURN_NONE;
+}
+
+PyObject *ring_count_sync(RingObject *self, PyObject *args)
+{
+    unsigned long long bytes, elapsed_ns;
+    if (!PyArg_ParseTuple(args, "KK", &bytes, &elapsed_ns))
+        return NULL;
+    ls_count_sync(&self->ring, bytes, elapsed_ns);
+    Py_RETURN_NONE;
+}
+
+/* set_state(state, timeout=None) -> bool: with a timeout, under the guard. */
+PyObject *ring_set_state(RingObject *self, PyObject *args)
+{
+    int state, failed;
+    PyObject *timeout = Py_None;
+    uint64_t deadline;
+    enum ls_status status = LS_OK;
+    if (!PyArg_ParseTuple(args, "i|O", &state, &timeout))
+        return NULL;
+    deadline = deadline_of(timeout, &failed);
+    if (failed)
+        return NULL;
+    if (timeout == Py_None) {
+        ls_set_state(&self->ring, (enum ls_state)state);
+        Py_RETURN_TRUE;
+    }
+    do {
+        Py_BEGIN_ALLOW_THREADS
+        status = ls_set_state_guarded(&self->ring, (enum ls_state)state, deadline);
+        Py_END_ALLOW_THREADS
+        if (status == LS_INTERRUPTED && PyErr_CheckSignals() < 0)
+            return NULL;
+    } while (status == LS_INTERRUPTED);
+    return PyBool_FromLong(status == LS_OK);
+}
+
+PyObject *ring_repair(RingObject *self, PyObject *dead)
+{
+    unsigned long token = PyLong_AsUnsignedLong(dead);
+    if (PyErr_Occurred())
+        return NULL;
+    return PyBool_FromLong(ls_guard_repair(&self->ring, (uint32_t)token));
+}
+
+PyObject *ring_post(RingObject *self, PyObject *unused)
+{
+    (void)unused;
+    ls_guard_post(&self->ring);
+    Py_RETURN_NONE;
+}
+
+/* knock(): tell the supervisor that the client table changed. */
+PyObject *ring_knock(RingObject *self, PyObject *unused)
+{
+    (void)unused;
+    ls_knock(&self->ring);
+    Py_RETURN_NONE;
+}
+
+/* await_knock(seen, timeout) -> the count of knocks, once it differs from `seen` or time is up. */
+PyObject *ring_await_knock(RingObject *self, PyObject *args)
+{
+    unsigned int seen;
+    double timeout;
+    _Atomic uint32_t *word = &self->ring.region->attach_count;
+    if (!PyArg_ParseTuple(args, "Id", &seen, &timeout))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    ls_wait_change(word, seen, ls_now_ns() + (uint64_t)(timeout * 1e9));
+    Py_END_ALLOW_THREADS
+    return PyLong_FromUnsignedLong(atomic_load_explicit(word, memory_order_acquire));
+}

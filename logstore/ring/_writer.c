@@ -1,0 +1,503 @@
+/* The Python face, writers' part: append, append_many, reserve and its Slot, wait. */
+#include "ring/_ring.h"
+
+#include <string.h>
+
+PyTypeObject *slot_type;
+
+/* A payload's bytes, pinned while they are copied.  A bytes object needs no pin. */
+struct payload {
+    const void *bytes;
+    uint64_t length;
+    Py_buffer view; /* view.obj is NULL when nothing is pinned */
+};
+
+static int take_payload(PyObject *object, struct payload *payload)
+{
+    payload->view.obj = NULL;
+    if (PyBytes_CheckExact(object)) {
+        payload->bytes = PyBytes_AsString(object);
+        payload->length = (uint64_t)PyBytes_Size(object);
+        return 0;
+    }
+    if (!PyObject_CheckBuffer(object)) {
+        PyErr_Format(PyExc_TypeError,
+                     "a payload is a contiguous buffer (bytes, bytearray, memoryview, array); "
+                     "%R is none: encode it first",
+                     Py_TYPE(object));
+        return -1;
+    }
+    if (PyObject_GetBuffer(object, &payload->view, PyBUF_ANY_CONTIGUOUS) < 0)
+        return -1;
+    payload->bytes = payload->view.buf;
+    payload->length = (uint64_t)payload->view.len;
+    return 0;
+}
+
+static void drop_payload(struct payload *payload)
+{
+    if (payload->view.obj != NULL)
+        PyBuffer_Release(&payload->view);
+}
+
+/* Where and when a reservation is to be made; the optional arguments (timeout, group, kind). */
+struct options {
+    PyObject *timeout;
+    uint16_t group;
+    uint8_t kind;
+};
+
+static int take_options(PyObject *const *args, Py_ssize_t nargs, struct options *options)
+{
+    unsigned long group = nargs > 1 ? PyLong_AsUnsignedLong(args[1]) : 0;
+    unsigned long kind = nargs > 2 ? PyLong_AsUnsignedLong(args[2]) : LS_DATA;
+    if (PyErr_Occurred())
+        return -1;
+    if (group >= LS_GROUPS || kind > 255) {
+        PyErr_SetString(PyExc_ValueError, "group or kind out of range");
+        return -1;
+    }
+    options->timeout = nargs > 0 ? args[0] : NULL;
+    options->group = (uint16_t)group;
+    options->kind = (uint8_t)kind;
+    return 0;
+}
+
+/* Only records are numbered; frames about records are not. */
+static uint32_t takes_seq(uint8_t kind)
+{
+    return kind == LS_DATA || kind == LS_TXN_PART;
+}
+
+/* Go on after `status`, not LS_OK, at the end of a slice or at once: raise, or agree to try again. */
+static int go_on(RingObject *self, enum ls_status status, uint64_t deadline_ns, uint64_t span)
+{
+    if (status == LS_INTERRUPTED)
+        return PyErr_CheckSignals();
+    if (status == LS_TOO_LARGE || status == LS_WRONG_STATE)
+        return call_hook(self, status, span);
+    if (ls_now_ns() < deadline_ns)
+        return call_hook(self, status, span);
+    if (call_hook(self, LS_TIMED_OUT, status) == 0)
+        PyErr_SetString(PyExc_TimeoutError, "timed out");
+    return -1;
+}
+
+static uint64_t slice_end(uint64_t deadline_ns)
+{
+    uint64_t end = ls_now_ns() + SLICE_NS;
+    return end < deadline_ns ? end : deadline_ns;
+}
+
+/* The reservation was not to be had at once: sleep for it. */
+static int reserve_slowly(RingObject *self, const struct ls_request *want, struct ls_slot *slot,
+                          enum ls_status status, PyObject *timeout)
+{
+    uint64_t began = ls_now_ns();
+    int failed;
+    uint64_t deadline = deadline_of(timeout, &failed);
+    struct ls_client *me = ls_self(&self->ring);
+
+    if (failed)
+        return -1;
+    if ((status == LS_TOO_LARGE || status == LS_WRONG_STATE || deadline <= began) &&
+        go_on(self, status, deadline, want->span) < 0)
+        return -1;
+    do {
+        uint64_t end = slice_end(deadline);
+        BEGIN_BLOCKING(self)
+        status = ls_reserve_until(&self->ring, want, slot, end);
+        END_BLOCKING(self)
+        if (status != LS_OK && (refuse_closed(self) < 0 || go_on(self, status, deadline, want->span) < 0))
+            return -1;
+    } while (status != LS_OK);
+    atomic_fetch_add_explicit(&me->stalls, 1, memory_order_relaxed);
+    ls_histogram_add(me->append_stall, ls_now_ns() - began);
+    return 0;
+}
+
+static int reserve(RingObject *self, const struct ls_request *want, struct ls_slot *slot,
+                   PyObject *timeout)
+{
+    enum ls_status status;
+    if (refuse_closed(self) < 0)
+        return -1;
+    status = ls_reserve(&self->ring, want, slot);
+    return status == LS_OK ? 0 : reserve_slowly(self, want, slot, status, timeout);
+}
+
+static void fill(RingObject *self, const struct ls_slot *slot, const struct payload *payload)
+{
+    if (payload->length < LARGE_PAYLOAD) {
+        ls_fill(&self->ring, slot, payload->bytes, payload->length);
+        return;
+    }
+    BEGIN_BLOCKING(self)
+    ls_fill(&self->ring, slot, payload->bytes, payload->length);
+    END_BLOCKING(self)
+}
+
+static int one_argument(Py_ssize_t nargs, const char *name)
+{
+    if (nargs >= 1 && nargs <= 4)
+        return 0;
+    PyErr_Format(PyExc_TypeError, "%s takes 1 to 4 positional arguments", name);
+    return -1;
+}
+
+/* append(payload, timeout=None, group=0, kind=DATA) -> lsn */
+PyObject *ring_append(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    struct payload payload;
+    struct options options;
+    struct ls_request want;
+    struct ls_slot slot;
+    int failed;
+
+    if (one_argument(nargs, "append") < 0 || take_options(args + 1, nargs - 1, &options) < 0 ||
+        take_payload(args[0], &payload) < 0)
+        return NULL;
+    want = (struct ls_request){.span = ls_span(payload.length),
+                               .bytes = payload.length,
+                               .records = takes_seq(options.kind),
+                               .group = options.group,
+                               .kind = options.kind};
+    failed = reserve(self, &want, &slot, options.timeout);
+    if (!failed)
+        fill(self, &slot, &payload);
+    drop_payload(&payload);
+    return failed ? NULL : PyLong_FromUnsignedLongLong(slot.lsn);
+}
+
+/* offer(payload, timeout, group, kind) -> lsn or -1: never waits, never calls the hook. */
+PyObject *ring_offer(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    struct payload payload;
+    struct options options;
+    struct ls_request want;
+    struct ls_slot slot;
+    enum ls_status status;
+
+    if (one_argument(nargs, "offer") < 0 || take_options(args + 1, nargs - 1, &options) < 0 ||
+        take_payload(args[0], &payload) < 0)
+        return NULL;
+    want = (struct ls_request){.span = ls_span(payload.length),
+                               .bytes = payload.length,
+                               .records = takes_seq(options.kind),
+                               .group = options.group,
+                               .kind = options.kind};
+    status = ls_reserve(&self->ring, &want, &slot);
+    if (status == LS_OK)
+        ls_fill(&self->ring, &slot, payload.bytes, payload.length);
+    drop_payload(&payload);
+    return PyLong_FromLongLong(status == LS_OK ? (long long)slot.lsn : -1);
+}
+
+struct batch {
+    struct payload *payloads;
+    struct ls_part *parts;
+    Py_ssize_t count;
+    uint64_t span;
+    uint64_t bytes;
+};
+
+static void drop_batch(struct batch *batch)
+{
+    for (Py_ssize_t i = 0; i < batch->count; i++)
+        drop_payload(&batch->payloads[i]);
+    PyMem_Free(batch->payloads);
+    PyMem_Free(batch->parts);
+}
+
+/* `items` is a tuple, and outlives the batch. */
+static int take_batch(PyObject *items, struct batch *batch)
+{
+    Py_ssize_t count = PyTuple_Size(items);
+
+    *batch = (struct batch){.payloads = PyMem_Calloc((size_t)count + 1, sizeof(struct payload)),
+                            .parts = PyMem_Calloc((size_t)count + 1, sizeof(struct ls_part))};
+    if (batch->payloads == NULL || batch->parts == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        struct payload *payload = &batch->payloads[i];
+        PyObject *item = PyTuple_GetItem(items, i);
+        if (item == NULL || take_payload(item, payload) < 0)
+            return -1;
+        batch->count = i + 1;
+        batch->parts[i] = (struct ls_part){payload->bytes, payload->length};
+        batch->span += ls_span(payload->length);
+        batch->bytes += payload->length;
+    }
+    return 0;
+}
+
+static PyObject *lsns_of(const struct batch *batch, uint64_t lsn)
+{
+    PyObject *list = PyList_New(batch->count);
+    for (Py_ssize_t i = 0; list != NULL && i < batch->count; i++) {
+        PyList_SetItem(list, i, PyLong_FromUnsignedLongLong(lsn));
+        lsn += ls_span(batch->parts[i].length);
+    }
+    return list;
+}
+
+static PyObject *append_batch(RingObject *self, struct batch *batch, const struct options *options)
+{
+    struct ls_request want = {.span = batch->span,
+                              .bytes = batch->bytes,
+                              .records = (uint32_t)batch->count,
+                              .group = options->group,
+                              .kind = options->kind};
+    struct ls_slot slot;
+
+    if (batch->count == 0)
+        return refuse_closed(self) < 0 ? NULL : PyList_New(0);
+    if (reserve(self, &want, &slot, options->timeout) < 0)
+        return NULL;
+    if (batch->bytes < LARGE_PAYLOAD) {
+        ls_fill_batch(&self->ring, &slot, batch->parts, (size_t)batch->count, want.group, want.kind);
+    } else {
+        BEGIN_BLOCKING(self)
+        ls_fill_batch(&self->ring, &slot, batch->parts, (size_t)batch->count, want.group, want.kind);
+        END_BLOCKING(self)
+    }
+    return lsns_of(batch, slot.lsn);
+}
+
+/* append_many(payloads: list | tuple, timeout=None, group=0, kind=DATA) -> [lsn, ...] */
+PyObject *ring_append_many(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    struct options options;
+    struct batch batch;
+    PyObject *items;
+    PyObject *result = NULL;
+
+    if (one_argument(nargs, "append_many") < 0 || take_options(args + 1, nargs - 1, &options) < 0)
+        return NULL;
+    /* A tuple of our own: another thread may change the caller's list while the GIL is released. */
+    items = PySequence_Tuple(args[0]);
+    if (items == NULL)
+        return NULL;
+    if (take_batch(items, &batch) == 0)
+        result = append_batch(self, &batch, &options);
+    drop_batch(&batch);
+    Py_DECREF(items);
+    return result;
+}
+
+/* wait(level, lsn, timeout=None): until the watermark of `level` exceeds lsn. */
+PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    struct ls_client *me = ls_self(&self->ring);
+    enum ls_level level;
+    uint64_t lsn, began, deadline;
+    enum ls_status status;
+    int failed;
+
+    if (nargs < 2 || nargs > 3 || refuse_closed(self) < 0)
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "wait(level, lsn, timeout=None)");
+    level = (enum ls_level)PyLong_AsLong(args[0]);
+    lsn = PyLong_AsUnsignedLongLong(args[1]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (ls_passed(&self->ring, level, lsn))
+        Py_RETURN_NONE;
+    deadline = deadline_of(nargs > 2 ? args[2] : NULL, &failed);
+    if (failed)
+        return NULL;
+    began = ls_now_ns();
+    do {
+        uint64_t end = slice_end(deadline);
+        BEGIN_BLOCKING(self)
+        ls_demand(&self->ring, level, lsn);
+        status = ls_wait(&self->ring, level, lsn, end);
+        END_BLOCKING(self)
+        if (status != LS_OK && (refuse_closed(self) < 0 || go_on(self, status, deadline, lsn) < 0))
+            return NULL;
+    } while (status != LS_OK);
+    if (level == LS_LEVEL_SYNCED && self->ring.semaphore != NULL)
+        ls_histogram_add(me->durable_wait, ls_now_ns() - began);
+    Py_RETURN_NONE;
+}
+
+/* poll(level, lsn, timeout) -> has the watermark of `level` passed lsn?  One slice, no hook. */
+PyObject *ring_poll(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    enum ls_level level;
+    uint64_t lsn, deadline;
+    enum ls_status status;
+    int failed;
+
+    if (nargs != 3)
+        return PyErr_Format(PyExc_TypeError, "poll(level, lsn, timeout)");
+    level = (enum ls_level)PyLong_AsLong(args[0]);
+    lsn = PyLong_AsUnsignedLongLong(args[1]);
+    deadline = deadline_of(args[2], &failed);
+    if (failed || PyErr_Occurred())
+        return NULL;
+    BEGIN_BLOCKING(self)
+    ls_demand(&self->ring, level, lsn);
+    status = ls_wait(&self->ring, level, lsn, deadline);
+    END_BLOCKING(self)
+    if (status == LS_INTERRUPTED && PyErr_CheckSignals() < 0)
+        return NULL;
+    return PyBool_FromLong(status == LS_OK);
+}
+
+/* A reservation in the ring, being filled by its owner through the buffer protocol. */
+typedef struct {
+    PyObject_HEAD
+    RingObject *owner;
+    struct ls_slot slot;
+    uint64_t length;
+    Py_ssize_t exports;
+    int done;
+} SlotObject;
+
+/* reserve(size, timeout=None, group=0, kind=DATA) -> Slot */
+PyObject *ring_reserve(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    struct options options;
+    struct ls_request want;
+    SlotObject *slot;
+    unsigned long long size;
+
+    if (one_argument(nargs, "reserve") < 0 || take_options(args + 1, nargs - 1, &options) < 0)
+        return NULL;
+    size = PyLong_AsUnsignedLongLong(args[0]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (size > self->ring.capacity)
+        size = self->ring.capacity; /* too large in any case, and its span cannot overflow */
+    slot = (SlotObject *)((allocfunc)PyType_GetSlot(slot_type, Py_tp_alloc))(slot_type, 0);
+    if (slot == NULL)
+        return NULL;
+    slot->done = 1;
+    /* The in-flight word tells the span, not the length: the exact size is stored at publish. */
+    want = (struct ls_request){.span = ls_span(size), .bytes = size,
+                               .records = takes_seq(options.kind),
+                               .group = options.group, .kind = options.kind};
+    if (reserve(self, &want, &slot->slot, options.timeout) < 0) {
+        Py_DECREF(slot);
+        return NULL;
+    }
+    Py_INCREF((PyObject *)self);
+    slot->owner = self;
+    slot->length = size;
+    slot->done = 0;
+    return (PyObject *)slot;
+}
+
+static int slot_getbuffer(SlotObject *self, Py_buffer *view, int flags)
+{
+    if (self->done) {
+        PyErr_SetString(PyExc_BufferError, "the reservation is published or aborted already");
+        return -1;
+    }
+    if (PyBuffer_FillInfo(view, (PyObject *)self, ls_payload(&self->owner->ring, self->slot.lsn),
+                          (Py_ssize_t)self->length, 0, flags) < 0)
+        return -1;
+    self->exports++;
+    return 0;
+}
+
+static void slot_releasebuffer(SlotObject *self, Py_buffer *view)
+{
+    (void)view;
+    self->exports--;
+}
+
+static int finish(SlotObject *self)
+{
+    if (refuse_closed(self->owner) < 0)
+        return -1;
+    if (self->done || self->exports > 0) {
+        PyErr_SetString(PyExc_BufferError, self->done ? "the reservation is finished already"
+                                                      : "the buffer is still in use");
+        return -1;
+    }
+    self->done = 1;
+    return 0;
+}
+
+static PyObject *slot_publish(SlotObject *self, PyObject *unused)
+{
+    (void)unused;
+    if (finish(self) < 0)
+        return NULL;
+    BEGIN_BLOCKING(self->owner)
+    ls_publish(&self->owner->ring, self->slot.lsn, self->length);
+    END_BLOCKING(self->owner)
+    Py_RETURN_NONE;
+}
+
+/* After close the frame is the committer's: its owner counts as dead. */
+static void abandon(SlotObject *self)
+{
+    if (!self->done && !self->owner->closed)
+        ls_abort(&self->owner->ring, self->slot.lsn);
+    self->done = 1;
+}
+
+/* Abort works with the buffer still exported: what is written through it afterwards is the caller's
+ * loss, so the payload is not exposed as a record. */
+static PyObject *slot_abort(SlotObject *self, PyObject *unused)
+{
+    (void)unused;
+    if (self->done)
+        return PyErr_Format(PyExc_BufferError, "the reservation is finished already");
+    abandon(self);
+    Py_RETURN_NONE;
+}
+
+static void slot_dealloc(SlotObject *self)
+{
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    abandon(self);
+    Py_XDECREF((PyObject *)self->owner);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+    Py_DECREF(type);
+}
+
+static PyObject *slot_lsn(SlotObject *self, void *unused)
+{
+    (void)unused;
+    return PyLong_FromUnsignedLongLong(self->slot.lsn);
+}
+
+static PyObject *slot_seq(SlotObject *self, void *unused)
+{
+    (void)unused;
+    return PyLong_FromUnsignedLongLong(self->slot.seq);
+}
+
+static PyMethodDef slot_methods[] = {
+    {"publish", (PyCFunction)(void (*)(void))slot_publish, METH_NOARGS, NULL},
+    {"abort", (PyCFunction)(void (*)(void))slot_abort, METH_NOARGS, NULL},
+    {0},
+};
+
+static PyGetSetDef slot_getset[] = {
+    {"lsn", (getter)slot_lsn, NULL, NULL, NULL},
+    {"seq", (getter)slot_seq, NULL, NULL, NULL},
+    {0},
+};
+
+static PyType_Slot slot_slots[] = {
+    {Py_tp_dealloc, slot_dealloc},
+    {Py_tp_methods, slot_methods},
+    {Py_tp_getset, slot_getset},
+    {Py_bf_getbuffer, slot_getbuffer},
+    {Py_bf_releasebuffer, slot_releasebuffer},
+    {Py_tp_doc, "A reservation being filled; see _ring.pyi."},
+    {0, NULL},
+};
+
+PyType_Spec slot_spec = {
+    .name = "logstore.ring._ring.Slot",
+    .basicsize = sizeof(SlotObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = slot_slots,
+};

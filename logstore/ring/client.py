@@ -1,0 +1,233 @@
+"""One attached process: its mapping, its lock, its entry in the client table, and what it does
+when the ring cannot go on."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from logstore.errors import (
+    Closed,
+    DiskFull,
+    InUse,
+    InvalidArgument,
+    LogstoreError,
+    NotRunning,
+    RecordTooLarge,
+    RingFull,
+    SyncFailed,
+    Timeout,
+)
+from logstore.ring import liveness, region
+from logstore.ring._ring import LAYOUT, Ring, token
+from logstore.ring.layout import (
+    CLIENTS,
+    COMMITTER,
+    FIRST_CLIENT,
+    SUPERVISOR,
+    SYNCER,
+    State,
+    Status,
+    client_offset,
+)
+from logstore.ring.repair import Liveness, repair_guard
+
+
+class Client:
+    """Hold one process's part in a running log.
+
+    Threads may share it; a forked child must not use it, only call `forsake`.
+
+    Attributes:
+        ring: The mapping; appends and waits go straight to it.
+        identity: Which log this is.
+        index: The entry in the client table, or -1 for a read-only attachment.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        read_only: bool = False,
+        role: int | None = None,
+        attached: tuple[Ring, region.Identity] | None = None,
+    ) -> None:
+        """Attach to the running log `name`, as a client or in a role.
+
+        Raises:
+            NotRunning: No service runs under this name.
+            InUse: The role is held by another process, or all client entries are taken.
+            PermissionDenied: The region or the lock file may not be opened.
+        """
+        self.ring, self.identity = attached or region.attach(name, read_only=read_only)
+        self.index = -1
+        self.read_only = read_only
+        self.ring.hook = self._on_status
+        self._lock: liveness.LockFile | None = None
+        self._liveness: Liveness | None = None
+        if not read_only:
+            self._lock = liveness.LockFile(self.identity.directory)
+            self._liveness = Liveness(self.ring, self.identity.directory)
+            try:
+                self._take_entry(role)
+            except BaseException:
+                self.close()
+                raise
+
+    def _take_entry(self, role: int | None) -> None:
+        assert self._lock is not None
+        candidates = range(FIRST_CLIENT, CLIENTS) if role is None else (role,)
+        for index in candidates:
+            if self._lock.take(index):
+                self.index = index
+                break
+        else:
+            raise self._no_entry(role)
+        generation = self.ring.load(client_offset(index, "generation")) + 1
+        # A token of 0 would mean "nobody": skip the generation that the mask makes 0.
+        generation += not generation & LAYOUT["GENERATION_MASK"]
+        self.ring.store(client_offset(index, "pid"), os.getpid())
+        self.ring.store(client_offset(index, "start_ticks"), start_ticks(os.getpid()))
+        self.ring.store(client_offset(index, "attached_ns"), time.time_ns())
+        self.ring.write_header(client_offset(index, "command"), _command())
+        self.ring.store(client_offset(index, "generation"), generation)
+        self.ring.bind(token(index, generation))
+        self.ring.knock()
+
+    def _no_entry(self, role: int | None) -> LogstoreError:
+        if role is None:
+            return InUse(f"all {CLIENTS - FIRST_CLIENT} client entries of the log are taken")
+        pid = self.ring.load(client_offset(role, "pid"))
+        return InUse("the role is held by another process", pid=pid)
+
+    @property
+    def state(self) -> State:
+        """The log's state now."""
+        return State(self.ring.load(LAYOUT["state"]))
+
+    def service_alive(self) -> bool:
+        """Tell whether somebody drains the ring, or will: supervisor, or committer and syncer."""
+        if self._liveness is None:
+            return self.state not in (State.CLOSED, State.FAILED)
+        held = self._liveness.held
+        return held(SUPERVISOR) or (held(COMMITTER) and held(SYNCER))
+
+    def close(self) -> None:
+        """Leave the log: wait for threads inside, then give the entry back. Idempotent."""
+        self.ring.close()
+        if self._lock is not None:
+            if self.index >= 0:
+                self.ring.knock()
+            self._lock.close()
+        if self._liveness is not None:
+            self._liveness.close()
+
+    def forsake(self) -> None:
+        """Drop the parent's descriptors in a forked child, so that its death can be seen.
+
+        The mapping stays: it is never used again, and harmless.
+        """
+        if self._lock is not None:
+            self._lock.close()
+        if self._liveness is not None:
+            self._liveness.close()
+
+    # What the ring calls when it cannot go on.
+
+    def _on_status(self, status: int, detail: int) -> None:
+        if status == Status.CLOSED:
+            raise Closed("this log object is closed; open or attach again")
+        if status == Status.TOO_LARGE:
+            raise RecordTooLarge(
+                f"{detail} bytes with headers; this ring takes at most "
+                f"{self.ring.largest_payload} bytes of payload at once: split it, "
+                "or start the service with a larger ring_size"
+            )
+        if status == Status.WRONG_STATE:
+            raise self.state_error()
+        if status == Status.TIMED_OUT:
+            raise self._timed_out(detail)
+        self._look_around()
+
+    def _timed_out(self, reason: int) -> LogstoreError:
+        if reason == Status.NO_ROOM:
+            if self.state == State.FULL:
+                return self.state_error()
+            return RingFull("the ring stayed full until the time-out; nothing was appended")
+        if reason == Status.BUSY:
+            return RingFull("the guard stayed busy until the time-out; nothing was appended")
+        return Timeout("the awaited position was not reached in time; what was appended stands")
+
+    def _look_around(self) -> None:
+        """A slice ended without progress: is somebody dead?"""
+        if self._liveness is not None:
+            repair_guard(self.ring, self._liveness)
+        if not self.service_alive():
+            raise NotRunning(
+                "the service of this log is gone; what was appended is safe in shared memory "
+                "and is recovered when it is started again (`logstore serve`)",
+                path=self.identity.directory,
+            )
+        if self.state in (State.FAILED, State.CLOSED):
+            raise self.state_error()
+
+    def state_error(self) -> LogstoreError:
+        """Return the error that tells a caller why the log does not go on."""
+        state = self.state
+        place, stage, number = failure(self.ring)
+        if state == State.FULL:
+            return DiskFull(
+                "the disk is full; nothing appended is lost, and the log goes on when there is room",
+                path=place,
+                errno=number,
+            )
+        if state == State.FAILED:
+            return SyncFailed(
+                f"{stage} failed: {os.strerror(number)}; stop the service, look at the disk, "
+                "start it again",
+                path=place,
+                errno=number,
+            )
+        return NotRunning(
+            f"the log is {state.name.lower()}; open it again", path=self.identity.directory
+        )
+
+
+def failure(ring: Ring) -> tuple[Path, str, int]:
+    """Return (path, stage, errno) of what made the log FULL or FAILED."""
+    path = ring.read_header(LAYOUT["failure_path"], LAYOUT["failure_path.size"])
+    stage = ring.read_header(LAYOUT["failure_stage"], LAYOUT["failure_stage.size"])
+    return (
+        Path(os.fsdecode(path.split(b"\0", 1)[0])),
+        stage.split(b"\0", 1)[0].decode(errors="replace"),
+        ring.load(LAYOUT["failure_errno"]),
+    )
+
+
+def start_ticks(pid: int) -> int:
+    """Return when a process started, in clock ticks since boot; 0 if it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0
+    return int(text.rpartition(")")[2].split()[19])
+
+
+def _command() -> bytes:
+    words = [Path(sys.argv[0]).name or "python", *sys.argv[1:2]] if sys.argv else ["python"]
+    room = LAYOUT["command.size"] - 1
+    text = " ".join(words).encode(errors="replace")[:room]
+    return text + bytes(LAYOUT["command.size"] - len(text))
+
+
+def require_timeout(timeout: float | None) -> float | None:
+    """Return `timeout` if it is None or a number of seconds from 0 on.
+
+    Raises:
+        InvalidArgument: It is not.
+    """
+    if timeout is None or (isinstance(timeout, (int, float)) and timeout >= 0):
+        return timeout
+    raise InvalidArgument(f"timeout must be None or a number of seconds from 0 on, not {timeout!r}")

@@ -1,0 +1,222 @@
+/* Sleeping and waking: futexes on the watermarks and on the workers' modes.
+ *
+ * Who waits for a watermark sleeps on its low 32 bits, in one of 32 classes chosen by the LSN waited
+ * for, so that an advance wakes those it covers and not the rest.  A waiter needs only to read the
+ * region: a read-only attachment can wait too.
+ *
+ * Every wait ends at a deadline that the caller cuts into slices; between slices it looks whether the
+ * service still lives.  A wake-up that was lost with its sender costs one slice, never a hang.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ring/ring.h"
+
+enum { CLASS_SHIFT = 9 };                       /* a class spans 512 bytes of log */
+#define EAGER_NS UINT64_C(500000000)            /* how long one follower's wait keeps naps away */
+
+uint64_t ls_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static enum ls_status futex_wait(const void *word, uint32_t seen, uint64_t deadline_ns,
+                                 uint32_t classes)
+{
+    struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
+                                .tv_nsec = (long)(deadline_ns % 1000000000u)};
+    if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, seen, &deadline, NULL, classes) == 0 ||
+        errno == EAGAIN)
+        return LS_OK;
+    return errno == EINTR ? LS_INTERRUPTED : LS_TIMED_OUT;
+}
+
+static void futex_wake(const void *word, int count, uint32_t classes)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_BITSET, count, NULL, NULL, classes);
+}
+
+static uint32_t class_of(uint64_t lsn)
+{
+    return UINT32_C(1) << ((lsn >> CLASS_SHIFT) & 31);
+}
+
+/* The classes of all LSNs in [from, to). */
+static uint32_t classes_of(uint64_t from, uint64_t to)
+{
+    uint64_t first = from >> CLASS_SHIFT;
+    uint64_t last = (to - 1) >> CLASS_SHIFT;
+    uint32_t classes = 0;
+    if (last - first >= 31)
+        return UINT32_MAX;
+    for (uint64_t number = first; number <= last; number++)
+        classes |= UINT32_C(1) << (number & 31);
+    return classes;
+}
+
+void ls_wake_classes(_Atomic uint64_t *watermark, uint64_t from, uint64_t to)
+{
+    if (to > from)
+        futex_wake(watermark, INT32_MAX, classes_of(from, to));
+}
+
+void ls_wake_worker(_Atomic uint32_t *mode)
+{
+    if (atomic_exchange_explicit(mode, LS_AWAKE, memory_order_seq_cst) != LS_AWAKE)
+        futex_wake(mode, 1, UINT32_MAX);
+}
+
+static void raise_request(_Atomic uint64_t *request, uint64_t to)
+{
+    uint64_t now = atomic_load_explicit(request, memory_order_relaxed);
+    while (now < to && !atomic_compare_exchange_weak_explicit(
+                           request, &now, to, memory_order_seq_cst, memory_order_relaxed))
+        ;
+}
+
+/* Say that somebody waits until the watermark of `level` exceeds `lsn`, and get the workers going. */
+void ls_demand(struct ls_ring *ring, enum ls_level level, uint64_t lsn)
+{
+    struct ls_region *region = ring->region;
+    if (ring->semaphore == NULL) /* a read-only attachment may not write the region */
+        return;
+    if (level == LS_LEVEL_SYNCED)
+        raise_request(&region->sync_request, lsn + 1);
+    else
+        atomic_store_explicit(&region->eager_until_ns, ls_now_ns() + EAGER_NS, memory_order_relaxed);
+    /* Order: the request before `written`.  Pairs with: the fence in ls_advance_written. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&region->written, memory_order_acquire) <= lsn) {
+        if (atomic_load_explicit(&region->committer_mode, memory_order_relaxed) != LS_AWAKE)
+            ls_wake_worker(&region->committer_mode);
+    } else if (level == LS_LEVEL_SYNCED &&
+               atomic_load_explicit(&region->syncer_mode, memory_order_relaxed) != LS_AWAKE) {
+        ls_wake_worker(&region->syncer_mode);
+    }
+}
+
+static int hopeless(const struct ls_ring *ring)
+{
+    uint64_t state = atomic_load_explicit(&ring->region->state, memory_order_acquire);
+    return state >= LS_STATE_FULL; /* FULL, FAILED, CLOSED: the caller must hear of it */
+}
+
+/* Sleep until the watermark of `level` exceeds `lsn`. */
+enum ls_status ls_wait(struct ls_ring *ring, enum ls_level level, uint64_t lsn, uint64_t deadline_ns)
+{
+    _Atomic uint64_t *watermark = ls_watermark(ring, level);
+    for (;;) {
+        uint64_t now = atomic_load_explicit(watermark, memory_order_acquire);
+        enum ls_status status;
+        if (now > lsn)
+            return LS_OK;
+        if (hopeless(ring))
+            return LS_WRONG_STATE;
+        status = futex_wait(watermark, (uint32_t)now, deadline_ns, class_of(lsn));
+        if (status != LS_OK)
+            return status;
+    }
+}
+
+/* Sleep until the ring has room for `span` more bytes. */
+enum ls_status ls_wait_room(struct ls_ring *ring, uint64_t span, uint64_t deadline_ns)
+{
+    struct ls_region *region = ring->region;
+    for (;;) {
+        uint64_t needed = atomic_load_explicit(&region->head, memory_order_acquire) + span;
+        uint64_t now = atomic_load_explicit(&region->written, memory_order_acquire);
+        enum ls_status status;
+        if (needed <= now + ring->capacity)
+            return LS_OK;
+        if (hopeless(ring))
+            return LS_WRONG_STATE;
+        if (atomic_load_explicit(&region->committer_mode, memory_order_relaxed) != LS_AWAKE)
+            ls_wake_worker(&region->committer_mode);
+        status = futex_wait(&region->written, (uint32_t)now, deadline_ns,
+                            class_of(needed - ring->capacity - 1));
+        if (status != LS_OK)
+            return status;
+    }
+}
+
+enum ls_status ls_wait_change(_Atomic uint32_t *word, uint32_t seen, uint64_t deadline_ns)
+{
+    while (atomic_load_explicit(word, memory_order_acquire) == seen) {
+        enum ls_status status = futex_wait(word, seen, deadline_ns, UINT32_MAX);
+        if (status != LS_OK)
+            return status;
+    }
+    return LS_OK;
+}
+
+void ls_knock(struct ls_ring *ring)
+{
+    atomic_fetch_add_explicit(&ring->region->attach_count, 1, memory_order_release);
+    futex_wake(&ring->region->attach_count, INT32_MAX, UINT32_MAX);
+}
+
+/* Publish a new state and wake everybody who sleeps, so that they see it. */
+void ls_set_state(struct ls_ring *ring, enum ls_state state)
+{
+    struct ls_region *region = ring->region;
+    atomic_store_explicit(&region->state, state, memory_order_seq_cst);
+    futex_wake(&region->published, INT32_MAX, UINT32_MAX);
+    futex_wake(&region->written, INT32_MAX, UINT32_MAX);
+    futex_wake(&region->synced, INT32_MAX, UINT32_MAX);
+    ls_wake_worker(&region->committer_mode);
+    ls_wake_worker(&region->syncer_mode);
+}
+
+/* Sleep in `mode` until woken or the deadline, unless `ready` work or a new state is there already.
+ * The mode was stored before the caller looked: whoever adds work after that look sees the mode. */
+static enum ls_status idle(struct ls_ring *ring, _Atomic uint32_t *word, enum ls_mode mode, int ready,
+                           uint64_t state, uint64_t deadline_ns)
+{
+    enum ls_status status = LS_OK;
+    if (!ready && atomic_load_explicit(&ring->region->state, memory_order_seq_cst) == state)
+        status = futex_wait(word, mode, deadline_ns, UINT32_MAX);
+    atomic_store_explicit(word, LS_AWAKE, memory_order_relaxed);
+    return status;
+}
+
+/* The committer has nothing to do: its walk stopped at `blocked_lsn` (the head, or a frame in flight). */
+enum ls_status ls_committer_idle(struct ls_ring *ring, enum ls_mode mode, uint64_t blocked_lsn,
+                                 uint64_t state, uint64_t deadline_ns)
+{
+    struct ls_region *region = ring->region;
+    int ready = 0;
+
+    atomic_store_explicit(&region->committer_mode, mode, memory_order_relaxed);
+    /* Pairs with: the fences in ring_bell and ls_demand. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&region->head, memory_order_acquire) > blocked_lsn) {
+        uint64_t word = atomic_load_explicit(ls_frame_atomic_word(ls_frame_at(ring, blocked_lsn)),
+                                             memory_order_acquire);
+        ready = !((uint32_t)word & LS_IN_FLIGHT);
+    }
+    if (mode == LS_NAPPING)
+        ready = ready && atomic_load_explicit(&region->sync_request, memory_order_relaxed) > blocked_lsn;
+    return idle(ring, &region->committer_mode, mode, ready, state, deadline_ns);
+}
+
+enum ls_status ls_syncer_idle(struct ls_ring *ring, enum ls_mode mode, uint64_t state,
+                              uint64_t deadline_ns)
+{
+    struct ls_region *region = ring->region;
+    uint64_t synced = atomic_load_explicit(&region->synced, memory_order_relaxed);
+    int ready;
+
+    atomic_store_explicit(&region->syncer_mode, mode, memory_order_relaxed);
+    /* Pairs with: the fences in ls_advance_written and ls_demand. */
+    atomic_thread_fence(memory_order_seq_cst);
+    ready = atomic_load_explicit(&region->written, memory_order_acquire) > synced;
+    if (mode == LS_NAPPING)
+        ready = ready && atomic_load_explicit(&region->sync_request, memory_order_relaxed) > synced;
+    return idle(ring, &region->syncer_mode, mode, ready, state, deadline_ns);
+}

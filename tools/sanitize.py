@@ -1,0 +1,133 @@
+"""Run the C code under sanitizers: `python tools/sanitize.py thread|address [pytest arguments]`.
+
+thread: builds the ring and the frame codec, which need no Python.h, with tools/ring_stress.c under
+ThreadSanitizer and runs the stress program. address: builds the extensions under AddressSanitizer
+and UndefinedBehaviorSanitizer into a scratch copy of the tree and runs the Python tests there.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+COMPILER = shlex.split(os.environ.get("CC", "cc"))
+STRESS = "tools/ring_stress.c"
+COPIED = ("logstore", "workers", "tests", "tools", "stubs", "pyproject.toml")
+
+
+def call(command: list[str], cwd: Path, environment: dict[str, str] | None = None) -> int:
+    """Run a command where its output can be seen; return its exit code."""
+    print("+", shlex.join(command), flush=True)
+    return subprocess.run(
+        command, cwd=cwd, env=os.environ | (environment or {}), check=False
+    ).returncode
+
+
+def library(name: str) -> str:
+    """Find a sanitizer's runtime as the compiler sees it, links resolved; "" if there is none."""
+    found = subprocess.run(
+        [*COMPILER, f"-print-file-name={name}"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    return str(Path(found).resolve()) if Path(found).is_absolute() else ""
+
+
+def extensions() -> list[dict[str, Any]]:
+    """Read what pyproject.toml says of the compiled modules."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    modules: list[dict[str, Any]] = settings["tool"]["setuptools"]["ext-modules"]
+    return modules
+
+
+def ring_sources() -> list[str]:
+    """List the C files of the ring and the frame codec that need no Python.h."""
+    (ring,) = [module for module in extensions() if module["name"] == "logstore.ring._ring"]
+    return [source for source in ring["sources"] if not Path(source).name.startswith("_")]
+
+
+def run_thread() -> int:
+    """Build the stress program under ThreadSanitizer and run it."""
+    if not (ROOT / STRESS).exists():
+        print(f"sanitize: no {STRESS} in this tree", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory(prefix="logstore-tsan-") as scratch:
+        program = str(Path(scratch) / "ring_stress")
+        flags = ["-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-fsanitize=thread", "-Ilogstore"]
+        sources = [*ring_sources(), STRESS]
+        built = call([*COMPILER, *flags, *sources, "-o", program, "-lpthread"], ROOT)
+        if built:
+            return built
+        # ThreadSanitizer of GCC 12 refuses address-space layouts of newer kernels: fix the layout.
+        fixed = ["setarch", os.uname().machine, "-R"] if shutil.which("setarch") else []
+        return call([*fixed, program], ROOT, {"TSAN_OPTIONS": "halt_on_error=1 exitcode=66"})
+
+
+def build_module(module: dict[str, Any], tree: Path) -> int:
+    """Compile one extension of pyproject.toml into the scratch tree, under both sanitizers."""
+    target = tree / (module["name"].replace(".", "/") + ".abi3.so")
+    defines = [f"-D{name}={value}" for name, value in module.get("define-macros", [])]
+    includes = [f"-I{path}" for path in module.get("include-dirs", [])]
+    flags = ["-g", "-O1", "-fPIC", "-shared", "-fno-omit-frame-pointer"]
+    checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+    command = [*COMPILER, *module.get("extra-compile-args", []), *flags, *checks, *defines]
+    command += [*includes, "-I" + sysconfig.get_path("include"), *module["sources"]]
+    command += ["-o", str(target), *(f"-l{name}" for name in module.get("libraries", []))]
+    return call(command, tree)
+
+
+def run_address(pytest_arguments: list[str]) -> int:
+    """Build the extensions under AddressSanitizer and UBSan in a copy, and run the tests on it."""
+    runtime = library("libasan.so")
+    if not runtime:
+        print("sanitize: the compiler has no libasan", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory(prefix="logstore-asan-") as scratch:
+        tree = Path(scratch)
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("*.so", "__pycache__")
+                shutil.copytree(source, tree / name, symlinks=True, ignore=ignored)
+            else:
+                shutil.copy(source, tree / name)
+        for module in extensions():
+            code = build_module(module, tree)
+            if code:
+                return code
+        environment = {
+            "LD_PRELOAD": runtime,
+            # CPython keeps what it allocates at start; leaks of ours are looked for elsewhere.
+            "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
+            "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+            "PYTHONMALLOC": "malloc",
+            "PYTHONPATH": str(tree),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        # The interpreter itself, not a version manager's script that would be preloaded as well.
+        chosen = pytest_arguments or ["-m", "not slow"]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        return call([*command, "-o", "timeout=600", *chosen], tree, environment)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the sanitizer that is named first; what follows goes to pytest."""
+    match arguments:
+        case ["thread"]:
+            return run_thread()
+        case ["address", *rest]:
+            return run_address(rest)
+        case _:
+            print("usage: sanitize.py thread|address [pytest arguments]", file=sys.stderr)
+            return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
