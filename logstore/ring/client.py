@@ -53,6 +53,7 @@ class Client:
         read_only: bool = False,
         role: int | None = None,
         attached: tuple[Ring, region.Identity] | None = None,
+        lock: liveness.LockFile | None = None,
     ) -> None:
         """Attach to the running log `name`, as a client or in a role.
 
@@ -68,7 +69,7 @@ class Client:
         self._lock: liveness.LockFile | None = None
         self._liveness: Liveness | None = None
         if not read_only:
-            self._lock = liveness.LockFile(self.identity.directory)
+            self._lock = lock or liveness.LockFile(self.identity.directory)
             self._liveness = Liveness(self.ring, self.identity.directory)
             try:
                 self._take_entry(role)
@@ -113,6 +114,18 @@ class Client:
             return self.state not in (State.CLOSED, State.FAILED)
         held = self._liveness.held
         return held(SUPERVISOR) or (held(COMMITTER) and held(SYNCER))
+
+    def held(self, index: int) -> bool:
+        """Tell whether somebody, be it this process, holds an entry of the client table."""
+        return self._liveness is not None and self._liveness.held(index)
+
+    def any_held(self, first: int, count: int = CLIENTS) -> bool:
+        """Tell whether somebody holds any entry from `first` on."""
+        return self._liveness is not None and self._liveness.any_held(first, count)
+
+    def alive(self, owner: int) -> bool:
+        """Tell whether the client that a token names lives; it must not be read-only."""
+        return self._liveness is not None and self._liveness.alive(owner)
 
     def close(self) -> None:
         """Leave the log: wait for threads inside, then give the entry back. Idempotent."""

@@ -25,6 +25,10 @@ class Liveness:
         """Tell whether the entry's holder, whichever generation, lives."""
         return self._locks.held(index)
 
+    def any_held(self, first: int, count: int) -> bool:
+        """Tell whether any of `count` entries from `first` on is held."""
+        return self._locks.any_held(first, count)
+
     def alive(self, token: int) -> bool:
         """Tell whether the very client that `token` names lives."""
         index = index_of(token)

@@ -1,0 +1,175 @@
+"""What a running log says of itself, sampled from the region without disturbing anybody."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from logstore.lsn import Watermarks
+from logstore.ring._ring import LAYOUT, Ring
+from logstore.ring.client import Client, failure
+from logstore.ring.layout import BUCKETS, CLIENTS, ROLES, State, client_offset
+
+_COUNTERS: Final = (
+    "drains",
+    "drain_bytes",
+    "aborts",
+    "rotations",
+    "syncs",
+    "sync_bytes",
+    "repairs",
+    "committer_restarts",
+    "syncer_restarts",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientStatus:
+    """Say who is attached and what it did; counts are over all holders of the entry so far.
+
+    Attributes:
+        role: "supervisor", "committer", "syncer", or None for an ordinary client.
+        attached_s: Seconds since it attached.
+    """
+
+    index: int
+    role: str | None
+    pid: int
+    command: str
+    alive: bool
+    appends: int
+    bytes: int
+    batches: int
+    stalls: int
+    attached_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Hold one sample of a running log's state.
+
+    Attributes:
+        failure: `path`, `stage` and `errno` of what made the log FULL or FAILED, else None.
+        bytes_on_disk: Size of all segment files, preparation included.
+        histograms: Name to counts; bucket i counts values from 2**i to 2**(i+1) - 1, in
+            nanoseconds (append_stall, durable_wait, sync_time) or bytes (drain_size).
+    """
+
+    name: str
+    path: Path
+    uuid: str
+    epoch: int
+    state: str
+    failure: dict[str, Any] | None
+    watermarks: Watermarks
+    ring_size: int
+    ring_used: int
+    segments: int
+    bytes_on_disk: int
+    clients: list[ClientStatus]
+    counters: dict[str, int]
+    histograms: dict[str, list[int]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as JSON-ready values."""
+        return {**asdict(self), "path": str(self.path)}
+
+
+def watermarks(ring: Ring) -> Watermarks:
+    """Read the watermarks; each later one is read later, so their order holds."""
+    load = ring.load
+    return Watermarks(
+        start=load(LAYOUT["start"]),
+        checkpointed=load(LAYOUT["checkpointed"]),
+        synced=load(LAYOUT["synced"]),
+        written=load(LAYOUT["written"]),
+        published=load(LAYOUT["published"]),
+        reserved=load(LAYOUT["head"]),
+    )
+
+
+def sample(client: Client) -> Status:
+    """Sample a running log. Reads the region and lists the directory; blocks nobody."""
+    ring, identity = client.ring, client.identity
+    marks = watermarks(ring)
+    state = client.state
+    sizes = _segment_sizes(identity.directory)
+    clients = [status for index in range(CLIENTS) if (status := _client(client, index)) is not None]
+    return Status(
+        name=identity.name,
+        path=identity.directory,
+        uuid=identity.uuid.hex(),
+        epoch=identity.epoch,
+        state=state.name.lower(),
+        failure=_failure(ring) if state in (State.FULL, State.FAILED) else None,
+        watermarks=marks,
+        ring_size=identity.ring_size,
+        ring_used=marks.reserved - marks.written,
+        segments=sum(1 for name in sizes if name.endswith(".seg")),
+        bytes_on_disk=sum(sizes.values()),
+        clients=clients,
+        counters=_counters(ring),
+        histograms=_histograms(ring),
+    )
+
+
+def _failure(ring: Ring) -> dict[str, Any]:
+    path, stage, number = failure(ring)
+    return {"path": str(path), "stage": stage, "errno": number}
+
+
+def _segment_sizes(directory: Path) -> dict[str, int]:
+    found = {}
+    for entry in directory.iterdir():
+        if entry.name == "next.tmp" or entry.name.endswith(".seg"):
+            try:
+                found[entry.name] = entry.stat().st_size
+            except FileNotFoundError:
+                continue  # Renamed or dropped meanwhile.
+    return found
+
+
+def _client(client: Client, index: int) -> ClientStatus | None:
+    """Describe an entry of the client table, if somebody holds it."""
+    load = client.ring.load
+    if load(client_offset(index, "generation")) == 0:
+        return None
+    alive = client.held(index) if not client.read_only else True
+    if not alive and index not in ROLES:
+        return None
+    command = client.ring.read_header(client_offset(index, "command"), LAYOUT["command.size"])
+    attached_ns = load(client_offset(index, "attached_ns"))
+    return ClientStatus(
+        index=index,
+        role=ROLES.get(index),
+        pid=load(client_offset(index, "pid")),
+        command=command.split(b"\0", 1)[0].decode(errors="replace"),
+        alive=alive,
+        appends=load(client_offset(index, "appends")),
+        bytes=load(client_offset(index, "bytes")),
+        batches=load(client_offset(index, "batches")),
+        stalls=load(client_offset(index, "stalls")),
+        attached_s=max(0.0, (time.time_ns() - attached_ns) / 1e9),
+    )
+
+
+def _counters(ring: Ring) -> dict[str, int]:
+    found = {name: ring.load(LAYOUT[name]) for name in _COUNTERS}
+    for name in ("appends", "bytes", "batches", "stalls"):
+        entries = range(CLIENTS)
+        found[name] = sum(ring.load(client_offset(index, name)) for index in entries)
+    return found
+
+
+def _histograms(ring: Ring) -> dict[str, list[int]]:
+    found = {name: ring.words(LAYOUT[name], BUCKETS) for name in ("drain_size", "sync_time")}
+    for name in ("append_stall", "durable_wait"):
+        total = [0] * BUCKETS
+        for index in range(CLIENTS):
+            if ring.load(client_offset(index, "generation")):
+                counts = ring.words(client_offset(index, name), BUCKETS)
+                total = [a + b for a, b in zip(total, counts, strict=True)]
+        found[name] = total
+    return found

@@ -1,0 +1,193 @@
+"""The committer: moves published frames from the ring to segment files.
+
+It is the only writer of files while the log runs. It writes an extent straight from ring memory at
+the place that its LSN dictates, so a restarted committer writes the same bytes to the same place.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Final
+
+from logstore.files import Directory
+from logstore.format import FRAME_HEADER_SIZE, FrameHeader, Kind, encode_mark, span
+from logstore.ring import slots
+from logstore.ring._ring import LAYOUT
+from logstore.ring.client import Client
+from logstore.ring.layout import COMMITTER, Level, Mode, State, Stop
+from logstore.workers import role
+from logstore.workers.segments import Segments
+
+EXTENT: Final = 1 << 20  # writers that wait for room go on after each extent, so not too much
+MARK_INTERVAL_S: Final = 0.1
+NAP_S: Final = 0.001
+NAPS_FOR_S: Final = 0.05  # after the last work; then the next append has to wake us
+DEEP_SLEEP_S: Final = 1.0
+BLOCKED_S: Final = 0.01  # how often a frame that somebody is filling is looked at
+
+
+class Committer:
+    """The draining role as steps."""
+
+    def __init__(
+        self, client: Client, directory: Directory | None = None, *, salvaging: bool = False
+    ) -> None:
+        """Open the active segment, or begin the first one of this region.
+
+        Args:
+            client: The attachment, in the committer's role.
+            directory: The data directory; opened if it is not given.
+            salvaging: Every other process is dead: check each frame, and abort what is damaged.
+        """
+        self._client = client
+        self._ring = client.ring
+        self._memory = memoryview(client.ring)
+        self._directory = directory or Directory.open(client.identity.directory, create=False)
+        self._orphanage = role.Orphanage(client)
+        self._last_work_s = 0.0
+        self._next_mark_s = 0.0
+        self._mark_end = 0
+        self._stopped_at = 0
+        self._blocked = False
+        self._done = False
+        self._salvaging = salvaging
+        self.segments = Segments(client, self._directory)
+
+    # Draining.
+
+    def step(self) -> bool:
+        """Drain one extent, turn a dead owner's frame into an abort frame, rotate, or stop."""
+        state = self._client.state
+        if state in (State.FAILED, State.CLOSED):
+            return False
+        written = self._ring.load(LAYOUT["written"])
+        try:
+            return self._drain(written) or (state == State.DRAINING and self._stop(written))
+        except OSError as error:
+            self._cannot_write(error)
+            return False
+
+    def _drain(self, written: int) -> bool:
+        ring = self._ring
+        room = self.segments.room(written)
+        to, stop, at, owner = ring.walk(written, min(EXTENT, room), self._salvaging)
+        self._stopped_at, self._blocked = at, stop == Stop.BLOCKED
+        if to == written:
+            return self._unblock(stop, at, owner)
+        if to - written > room and not self.segments.empty(written):
+            return self.segments.rotate(written)
+        ring.advance(Level.RING, to)
+        start = written & (ring.capacity - 1)
+        self.segments.write(self._memory[start : start + to - written], written)
+        ring.advance(Level.WRITTEN, to)
+        ring.count_drain(to - written)
+        self._went_on(to)
+        return True
+
+    def _went_on(self, to: int) -> None:
+        now = time.monotonic()
+        self._last_work_s = now
+        if self._client.state == State.FULL:
+            self._ring.set_state(State.RUNNING)
+        if now >= self._next_mark_s and to > self._mark_end:
+            self._mark(now)
+
+    def _mark(self, now: float) -> None:
+        """Append the time of day, so that records can be found by it; skipped if the ring is busy."""
+        payload = encode_mark(time.time_ns(), self._ring.load(LAYOUT["synced"]))
+        lsn = self._ring.offer(payload, None, 0, Kind.MARK)
+        if lsn >= 0:
+            self._next_mark_s = now + MARK_INTERVAL_S
+            self._mark_end = lsn + span(len(payload))
+
+    def _unblock(self, stop: int, at: int, owner: int) -> bool:
+        """The walk went nowhere: is it because of a dead owner, or of damage?"""
+        if stop == Stop.BLOCKED and not self._client.alive(owner):
+            self._ring.abort_dead(at)
+            return True
+        if stop == Stop.DAMAGED and self._salvaging:
+            self._discard(at)
+            return True
+        if stop == Stop.DAMAGED:
+            damage = OSError(74, "a frame in the ring is damaged")  # EBADMSG
+            role.fail(self._ring, "drain", damage, self._directory.path)
+        return False
+
+    def _discard(self, at: int) -> None:
+        """Replace one damaged frame by an abort frame, or all that follows if its size is damaged."""
+        left = self._ring.load(LAYOUT["head"]) - at
+        start = at & (self._ring.capacity - 1)
+        header = FrameHeader.decode(bytes(self._memory[start : start + FRAME_HEADER_SIZE]))
+        whole = header.size > 0 and header.lsn == at and span(header.payload_length) <= left
+        self._ring.discard(at, span(header.payload_length) if whole else left)
+
+    def waiting(self) -> bool:
+        """Tell whether a step that did nothing may do something soon: a rotation is prepared."""
+        return self.segments.chores.pending > 0 and self._client.state == State.RUNNING
+
+    def _cannot_write(self, error: OSError) -> None:
+        if error.errno not in role.NO_SPACE:
+            role.fail(self._ring, "write", error, self._directory.path)
+            return
+        role.describe(self._ring, "write", error, self._directory.path)
+        if self._client.state == State.RUNNING:
+            self._ring.set_state(State.FULL)
+
+    # Stopping.
+
+    def _stop(self, written: int) -> bool:
+        """All is drained, and no new reservation is possible: make it durable, seal, close."""
+        ring = self._ring
+        if written != ring.load(LAYOUT["head"]):
+            return False
+        if written > ring.load(LAYOUT["synced"]) and not ring.poll(Level.SYNCED, written - 1, 0.1):
+            return False
+        self.segments.close_cleanly(written)
+        ring.set_state(State.CLOSED)
+        self._done = True
+        return True
+
+    # Idling.
+
+    def idle(self) -> None:
+        """Sleep until there may be work: lightly while records flow, deeply afterwards."""
+        ring, state = self._ring, self._client.state
+        if state in (State.FULL, State.FAILED):
+            time.sleep(role.RETRY_S)
+            return
+        mode, timeout_s = self._how_to_sleep()
+        ring.idle(False, mode, self._stopped_at, state, timeout_s)
+
+    def _how_to_sleep(self) -> tuple[Mode, float]:
+        if self._blocked:
+            return Mode.SLEEPING, BLOCKED_S
+        if self._client.state == State.DRAINING:
+            return Mode.NAPPING, BLOCKED_S
+        now = time.monotonic()
+        wanted = self._ring.load(LAYOUT["sync_request"]) > self._stopped_at
+        if wanted or self._ring.load(LAYOUT["eager_until_ns"]) > now * 1e9:
+            return Mode.SLEEPING, DEEP_SLEEP_S
+        if now - self._last_work_s < NAPS_FOR_S:
+            return Mode.NAPPING, NAP_S
+        return Mode.SLEEPING, DEEP_SLEEP_S
+
+    def finished(self) -> bool:
+        """Tell whether the log is closed, or nobody needs it."""
+        return self._done or self._client.state == State.CLOSED or self._orphanage.abandoned()
+
+    def close(self) -> None:
+        """Close all files and leave the log."""
+        self._memory.release()
+        self.segments.close()
+        self._directory.close()
+        self._client.close()
+
+
+def main(argv: list[str]) -> int:
+    """Run the committer of a directory."""
+    return role.main(COMMITTER, Committer, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,118 @@
+"""What the committer and the syncer have in common: finding their log, failing, noticing the end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Final, Protocol
+
+from logstore.errors import LogstoreError, NotRunning
+from logstore.files import Directory
+from logstore.ring._ring import LAYOUT, Ring
+from logstore.ring.client import Client
+from logstore.ring.layout import COMMITTER, FIRST_CLIENT, SUPERVISOR, SYNCER, State
+from logstore.segments import manifest
+
+ORPHAN_CHECK_S: Final = 1.0
+RETRY_S: Final = 0.1
+NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Worker(Protocol):
+    """A role as a sequence of steps, so that a test can run several under one scheduler."""
+
+    def step(self) -> bool:
+        """Do one piece of work if there is any; tell whether there was."""
+
+    def idle(self) -> None:
+        """Sleep until there may be work."""
+
+    def finished(self) -> bool:
+        """Tell whether this worker is done for good."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+def attach(path: Path, role: int) -> Client:
+    """Attach to the log that is served from a directory, in a role.
+
+    Raises:
+        NotRunning: The directory holds no log, or none is running.
+        InUse: Another process has the role.
+    """
+    with Directory.open(path, create=False) as directory:
+        found = manifest.load(directory)
+    if found is None:
+        raise NotRunning("there is no log in this directory", path=path)
+    return Client(found.name, role=role)
+
+
+def fail(ring: Ring, stage: str, error: OSError, place: Path) -> None:
+    """Make the log FAILED for the rest of its epoch; the first failure stays."""
+    if ring.load(LAYOUT["state"]) != State.FAILED:
+        describe(ring, stage, error, place)
+        ring.set_state(State.FAILED)
+
+
+def describe(ring: Ring, stage: str, error: OSError, place: Path) -> None:
+    """Record in the region what went wrong, for clients to report."""
+    text = os.fsencode(str(error.filename or place))[: LAYOUT["failure_path.size"] - 1] + b"\0"
+    ring.write_header(LAYOUT["failure_path"], text)
+    ring.write_header(LAYOUT["failure_stage"], stage.encode()[:31] + b"\0")
+    ring.store(LAYOUT["failure_errno"], error.errno or 0)
+
+
+class Orphanage:
+    """Notice, now and then, that the supervisor is gone and nobody needs this worker any more."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._next_check_s = 0.0
+
+    def abandoned(self) -> bool:
+        """Tell whether the worker should leave: no supervisor, and no client, all bytes durable."""
+        now = time.monotonic()
+        if now < self._next_check_s:
+            return False
+        self._next_check_s = now + ORPHAN_CHECK_S
+        ring = self._client.ring
+        if self._client.held(SUPERVISOR):
+            return False
+        if self._client.state in (State.CLOSED, State.FAILED):
+            return True
+        clients = self._client.any_held(FIRST_CLIENT)
+        return not clients and ring.load(LAYOUT["synced"]) == ring.load(LAYOUT["head"])
+
+
+def run(worker: Worker) -> None:
+    """Step and sleep until the worker is finished."""
+    try:
+        while not worker.finished():
+            if not worker.step():
+                worker.idle()
+    finally:
+        worker.close()
+
+
+def main(role: int, make: type, argv: list[str]) -> int:
+    """Run a worker as a process: `python -m logstore.workers.<role> DIR`."""
+    name = {COMMITTER: "committer", SYNCER: "syncer"}[role]
+    if len(argv) != 1:
+        print(f"usage: python -m logstore.workers.{name} DIR (started by the supervisor)", file=sys.stderr)
+        return 2
+    # The end of a worker is told through the region's state; signals meant for the whole group
+    # (Ctrl-C, a service manager's stop) must not kill it before the ring is drained.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        client = attach(Path(argv[0]), role)
+        run(make(client))
+    except LogstoreError as error:
+        print(f"logstore {name}: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,254 @@
+"""The committer's segments: the active one, the next one prepared ahead, the old ones to be sealed.
+
+Preparing, sealing and writing the manifest take milliseconds on the disk, so a thread beside the
+committer does them; rotation itself is two system calls.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from logstore.errors import Corruption, LogstoreError
+from logstore.files import Directory
+from logstore.format import SEGMENT_HEADER_SIZE, SegmentHeader
+from logstore.ring import slots
+from logstore.ring._ring import LAYOUT
+from logstore.ring.client import Client
+from logstore.segments import manifest as manifests
+from logstore.segments.footer import Footer, read_footer
+from logstore.segments.manifest import SealedSegment
+from logstore.segments.seal import seal
+from logstore.segments.segment import base_of, begin, prepare, read_header, segment_name
+from logstore.workers import role
+
+WAIT_S: Final = 0.005  # between two looks whether a rotation has become possible
+UNSEALED_LIMIT: Final = 16  # a committer this many segments ahead of the sealing waits
+
+
+@dataclass(slots=True)
+class _Active:
+    """The segment being written."""
+
+    header: SegmentHeader
+    fd: int
+
+
+class Chores:
+    """Run jobs one after the other on a thread of their own; the first failure is kept."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self.pending = 0
+        self.progress = threading.Event()
+        self.failure: OSError | LogstoreError | None = None
+        self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
+        self._thread.start()
+
+    def add(self, job: Callable[[], None]) -> None:
+        """Queue a job."""
+        self.pending += 1
+        self._jobs.put(job)
+
+    def finish(self) -> None:
+        """Wait until all jobs are done, and end the thread. Idempotent."""
+        if self._thread.is_alive():
+            self._jobs.put(None)
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except (OSError, LogstoreError) as error:
+                self.failure = self.failure or error
+            finally:
+                self.pending -= 1
+                self.progress.set()
+
+    def await_progress(self, timeout_s: float) -> None:
+        """Sleep until a job ends, or time is up."""
+        self.progress.wait(timeout_s)
+        self.progress.clear()
+
+
+class Segments:
+    """The files of one running log, as its committer sees them."""
+
+    def __init__(self, client: Client, directory: Directory) -> None:
+        """Open the active segment, queue the sealing of older ones a predecessor left unsealed.
+
+        Raises:
+            Corruption: The files do not fit the region.
+            OSError: The directory or a file cannot be read or written.
+        """
+        self._client = client
+        self._ring = client.ring
+        self._directory = directory
+        self._identity = client.identity
+        found = manifests.load(directory)
+        if found is None:
+            raise Corruption("the manifest is gone while the log runs", path=directory.path)
+        self._manifest = found
+        self._newest_footer: Footer | None = self._read_newest_footer()
+        self._spare: int | None = None
+        self._preparing = False
+        self._stopping = False
+        self.chores = Chores()
+        base = slots.newest(self._ring)
+        if base is None:
+            previous = found.sealed[-1].header_crc if found.sealed else 0
+            self._active = self._begin(self._ring.load(LAYOUT["written"]), previous)
+        else:
+            self._active = self._open(base)
+        self._prepare_later()
+        self._queue_unsealed()
+
+    def _read_newest_footer(self) -> Footer | None:
+        if not self._manifest.sealed:
+            return None
+        return read_footer(self._directory, segment_name(self._manifest.sealed[-1].base_lsn))
+
+    def _open(self, base_lsn: int) -> _Active:
+        name = segment_name(base_lsn)
+        header = read_header(self._directory, name, uuid=self._identity.uuid)
+        return _Active(header, self._directory.open_write(name))
+
+    def _queue_unsealed(self) -> None:
+        sealed_end = self._manifest.sealed[-1].end_lsn if self._manifest.sealed else 0
+        bases = sorted(base for name in self._directory.names() if (base := base_of(name)) is not None)
+        unsealed = [base for base in bases if sealed_end <= base <= self._active.header.base_lsn]
+        for base, successor in zip(unsealed, unsealed[1:], strict=False):
+            self._seal_later(base, successor)
+
+    # The active segment.
+
+    def room(self, lsn: int) -> int:
+        """Return how many bytes the active segment takes from `lsn` on before it is full."""
+        end = self._active.header.base_lsn + self._identity.segment_size - SEGMENT_HEADER_SIZE
+        return max(end - lsn, 0)
+
+    def empty(self, lsn: int) -> bool:
+        """Tell whether a write at `lsn` would be the active segment's first."""
+        return lsn == self._active.header.base_lsn
+
+    def write(self, extent: memoryview, lsn: int) -> None:
+        """Write an extent at its place; in the page cache on return."""
+        offset = SEGMENT_HEADER_SIZE + lsn - self._active.header.base_lsn
+        self._directory.write(self._active.fd, extent, offset)
+
+    def rotate(self, lsn: int) -> bool:
+        """Begin the next segment at `lsn`; False if the disk is too far behind to do so now."""
+        self._raise_failure()
+        behind = not slots.room(self._ring) or self.chores.pending > UNSEALED_LIMIT
+        if behind or (self._spare is None and self._preparing):
+            self.chores.await_progress(WAIT_S)
+            return False
+        old = self._active
+        self._active = self._begin(lsn, old.header.crc)
+        self._directory.close_file(old.fd)
+        self._ring.store(LAYOUT["rotations"], self._ring.load(LAYOUT["rotations"]) + 1)
+        self._prepare_later()
+        self._seal_later(old.header.base_lsn, lsn)
+        return True
+
+    def _begin(self, base_lsn: int, previous: int) -> _Active:
+        """Give the prepared file its header and its name, and announce it."""
+        header = SegmentHeader(
+            uuid=self._identity.uuid,
+            epoch=self._identity.epoch,
+            salt=self._identity.salt,
+            base_lsn=base_lsn,
+            previous_end_lsn=base_lsn if previous else 0,
+            previous_digest=previous,
+            created_ns=time.time_ns(),
+        )
+        fd, self._spare = self._spare, None
+        if fd is None:
+            fd = prepare(self._directory, self._identity.segment_size)
+        begin(self._directory, fd, header)
+        # Crash: before this line the successor begins the same segment again over it.
+        slots.push(self._ring, base_lsn)
+        return _Active(header, fd)
+
+    # Chores.
+
+    def _prepare_later(self) -> None:
+        self._preparing = True
+        self.chores.add(self._prepare)
+
+    def _prepare(self) -> None:
+        try:
+            self._spare = prepare(self._directory, self._identity.segment_size)
+        except OSError as error:
+            # No room yet: rotation tries again, and the log is FULL if that fails too.
+            if error.errno not in role.NO_SPACE:
+                raise
+        finally:
+            self._preparing = False
+
+    def _seal_later(self, base_lsn: int, end_lsn: int) -> None:
+        self.chores.add(lambda: self._seal(base_lsn, end_lsn))
+
+    def _seal(self, base_lsn: int, end_lsn: int) -> None:
+        while True:
+            try:
+                self._newest_footer = seal(
+                    self._directory, segment_name(base_lsn), end_lsn, self._newest_footer
+                )
+                break
+            except OSError as error:
+                if error.errno not in role.NO_SPACE or self._stopping:
+                    raise
+                time.sleep(role.RETRY_S)
+        self._record(self._newest_footer, self._header_crc(base_lsn))
+
+    def _header_crc(self, base_lsn: int) -> int:
+        header = read_header(self._directory, segment_name(base_lsn), uuid=self._identity.uuid)
+        return int(header.crc)
+
+    def _record(self, footer: Footer, header_crc: int) -> None:
+        sealed = SealedSegment(footer.base_lsn, footer.end_lsn, footer.frames_digest, header_crc)
+        self._manifest = replace(
+            self._manifest,
+            sealed=(*self._manifest.sealed, sealed),
+            active_base_lsn=self._active.header.base_lsn,
+        )
+        manifests.save(self._directory, self._manifest)
+
+    def _raise_failure(self) -> None:
+        error = self.chores.failure
+        if isinstance(error, OSError):
+            raise error
+        if error is not None:
+            raise OSError(error.errno or 5, str(error))
+
+    # The end.
+
+    def close_cleanly(self, end_lsn: int) -> None:
+        """Seal the active segment, or drop it if it is empty, and mark the manifest clean."""
+        self._stopping = True
+        self.chores.finish()
+        self._raise_failure()
+        base = self._active.header.base_lsn
+        if base == end_lsn:
+            self._directory.unlink(segment_name(base))
+            self._directory.sync()
+        else:
+            self._seal(base, end_lsn)
+        if self._spare is not None:
+            self._directory.unlink("next.tmp")
+        self._manifest = replace(self._manifest, clean=True, active_base_lsn=None)
+        manifests.save(self._directory, self._manifest)
+
+    def close(self) -> None:
+        """End the chores and close the files."""
+        self._stopping = True
+        self.chores.finish()
+        if self._spare is not None:
+            self._directory.close_file(self._spare)
+        self._directory.close_file(self._active.fd)

@@ -1,0 +1,203 @@
+"""From a data directory to a region that is ready for its workers: adopt, salvage, recover, create."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from logstore.errors import (
+    Corruption,
+    DiskFull,
+    IncompatibleFormat,
+    InUse,
+    InvalidArgument,
+    NotRunning,
+)
+from logstore.files import Directory
+from logstore.lsn import FIRST_LSN
+from logstore.options import OPTIONS_FILE, Options
+from logstore.ring import region
+from logstore.ring._ring import LAYOUT, Ring
+from logstore.ring.client import Client, failure
+from logstore.ring.layout import CLIENTS, COMMITTER, SUPERVISOR, State
+from logstore.ring.liveness import NAME as LOCK_FILE
+from logstore.ring.liveness import LockFile
+from logstore.segments import manifest as manifests
+from logstore.segments.manifest import Manifest
+from logstore.segments.recover import recover
+from logstore.segments.recovery import Region, Step, first_step
+from logstore.workers.committer import Committer
+
+SERVICE_LOG: Final = "service.log"
+_OURS: Final = frozenset({LOCK_FILE, OPTIONS_FILE, SERVICE_LOG, "lost+found", "MANIFEST.tmp"})
+
+logger = logging.getLogger("logstore.supervisor")
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Hold what a service runs on.
+
+    Attributes:
+        client: The supervisor's own attachment.
+        adopted: Whether the region, and perhaps its workers, were there already.
+    """
+
+    client: Client
+    adopted: bool
+
+
+def start(directory: Directory, lock: LockFile, options: Options, name: str | None) -> Started:
+    """Bring a log to where its workers can be started; the supervisor's lock is held by `lock`.
+
+    Raises:
+        InUse: Another directory's log has the name, or this log runs under another name.
+        Corruption: The files are damaged below what was durable; nothing was changed.
+        DiskFull: There is no room to write down what the ring still holds.
+    """
+    found = manifests.load(directory)
+    if found is None:
+        found = _new_log(directory, name)
+    elif name is not None and name != found.name:
+        found = replace(found, name=region.require_name(name))
+    attached, state = _look(found, directory.path, lock)
+    step = first_step(state)
+    logger.info("region: %s, so: %s", state.name.lower(), step.name.lower())
+    if step is Step.ADOPT and attached is not None:
+        return Started(Client(found.name, role=SUPERVISOR, attached=attached, lock=lock), True)
+    synced = written = 0
+    if step is Step.SALVAGE and attached is not None:
+        synced = attached[0].load(LAYOUT["synced"])
+        written = _salvage(found.name, attached, lock)
+    manifest = _recover(directory, found, synced, written)
+    region.unlink(found.name)
+    return Started(_create(directory.path, manifest, options, lock), False)
+
+
+def _new_log(directory: Directory, name: str | None) -> Manifest:
+    """Describe a log that does not exist yet; nothing is written."""
+    others = sorted(set(directory.names()) - _OURS)
+    if any(other.endswith(".seg") for other in others):
+        raise Corruption("there are segments but no MANIFEST", path=directory.path)
+    if others:
+        raise InvalidArgument(
+            f"this directory is no log and not empty (it has {others[0]!r}): "
+            "name a new or empty directory",
+            path=directory.path,
+        )
+    chosen = region.require_name(name if name is not None else directory.path.name)
+    return Manifest(
+        uuid=secrets.token_bytes(16),
+        name=chosen,
+        epoch=0,
+        clean=True,
+        start_lsn=FIRST_LSN,
+        sealed=(),
+        active_base_lsn=None,
+    )
+
+
+def _look(
+    manifest: Manifest, path: Path, lock: LockFile
+) -> tuple[tuple[Ring, region.Identity] | None, Region]:
+    """Attach to a region of the log's name, if there is one, and judge whose it is."""
+    try:
+        ring, identity = region.attach(manifest.name)
+    except NotRunning:
+        return None, Region.NONE
+    except (IncompatibleFormat, Corruption):
+        return None, Region.OTHER_LAYOUT
+    if identity.boot_id != region.boot_id():
+        return None, Region.OTHER_BOOT
+    if identity.uuid != manifest.uuid:
+        if _served(identity.directory):
+            raise InUse(
+                f"another log named {manifest.name!r} is running; pass another name",
+                path=identity.directory,
+            )
+        return None, Region.OTHER_UUID
+    if not os.path.samefile(identity.directory, path):
+        raise InUse("this log is a copy of one that is running", path=identity.directory)
+    # The supervisor's byte is ours. Anybody else's tells that the log is in use.
+    alive = lock.any_held(SUPERVISOR + 1, CLIENTS)
+    return (ring, identity), Region.ALIVE if alive else Region.ORPHANED
+
+
+def _served(path: Path) -> bool:
+    if not (path / LOCK_FILE).exists():
+        return False
+    lock = LockFile(path)
+    try:
+        return lock.any_held(SUPERVISOR, CLIENTS)
+    finally:
+        lock.close()
+
+
+def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) -> int:
+    """Drain what a service that was killed left in its ring, as its committer would have.
+
+    Every owner is dead, so frames in flight become abort frames. Returns the end of the log.
+    """
+    ring, _ = attached
+    # An entry of our own: a frame or a guard that the dead supervisor owned is not ours.
+    supervisor = Client(name, role=SUPERVISOR, attached=attached, lock=lock)
+    ring.set_state(State.RUNNING)
+    second = region.attach(name)
+    committer = Committer(Client(name, role=COMMITTER, attached=second), salvaging=True)
+    try:
+        while committer.step() or committer.waiting():
+            pass
+        end = ring.load(LAYOUT["head"])
+        left = end - ring.load(LAYOUT["written"])
+        if left:
+            path, stage, number = failure(ring)
+            raise DiskFull(
+                f"{left} bytes of acknowledged records are in shared memory and cannot be "
+                f"written ({stage}: {os.strerror(number)}); make room and start again",
+                path=path,
+                errno=number,
+            )
+    finally:
+        committer.close()
+    supervisor.ring.hook = None
+    return end
+
+
+def _recover(directory: Directory, found: Manifest, synced: int, written: int) -> Manifest:
+    """Recover the files and return the manifest of the next epoch, saved."""
+    if found.epoch == 0:
+        manifest = replace(found, epoch=1, clean=False)
+    else:
+        recovered = recover(directory, synced_lsn=synced, written_lsn=written)
+        for name in recovered.quarantined:
+            logger.warning("torn tail: a copy is in quarantine/%s", name)
+        manifest = replace(
+            recovered.manifest, name=found.name, epoch=recovered.manifest.epoch + 1, clean=False
+        )
+    manifests.save(directory, manifest)
+    return manifest
+
+
+def _create(path: Path, manifest: Manifest, options: Options, lock: LockFile) -> Client:
+    end_lsn = manifest.sealed[-1].end_lsn if manifest.sealed else manifest.start_lsn
+    identity = region.Identity(
+        uuid=manifest.uuid,
+        boot_id=region.boot_id(),
+        epoch=manifest.epoch,
+        salt=secrets.randbits(32),
+        ring_size=options.ring_size,
+        segment_size=options.segment_size,
+        sync_interval_ns=round(options.sync_interval_s * 1e9),
+        created_ns=time.time_ns(),
+        name=manifest.name,
+        directory=path,
+    )
+    ring = region.create(
+        identity, start_lsn=manifest.start_lsn, head_lsn=end_lsn, mode=options.mode
+    )
+    return Client(manifest.name, role=SUPERVISOR, attached=(ring, identity), lock=lock)

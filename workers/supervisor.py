@@ -1,0 +1,253 @@
+"""The supervisor: starts the committer and the syncer, restarts them, cleans up after dead clients.
+
+It moves no record. While it is dead the log goes on; the next supervisor adopts what runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from logstore.errors import InUse, LogstoreError, NotRunning
+from logstore.files import Directory
+from logstore.options import Options
+from logstore.ring import region
+from logstore.ring._ring import LAYOUT
+from logstore.ring.client import failure
+from logstore.ring.layout import COMMITTER, FIRST_CLIENT, SUPERVISOR, SYNCER, State
+from logstore.ring.liveness import LockFile
+from logstore.ring.repair import Liveness, repair_guard
+from logstore.segments import manifest as manifests
+from logstore.workers import startup
+from logstore.workers.children import Child, Watch
+
+TICK_S: Final = 0.25
+STOP_GRACE_S: Final = 10.0  # for live clients to finish the frames they are filling
+
+logger = logging.getLogger("logstore.supervisor")
+
+
+class Supervisor:
+    """One log's service, run in the calling process."""
+
+    def __init__(self, path: str | os.PathLike[str], options: Options, name: str | None) -> None:
+        """Take the directory and bring the log up; the workers are not started yet.
+
+        Raises:
+            InUse: Another supervisor has the directory.
+            LogstoreError: The log cannot be recovered; see `startup.start`.
+        """
+        self.directory = Directory.open(path, create=True)
+        self._lock = LockFile(self.directory.path, mode=options.mode)
+        if not self._lock.take(SUPERVISOR):
+            raise self._in_use()
+        self._options = options
+        started = startup.start(self.directory, self._lock, options, name)
+        self.client = started.client
+        self._ring = self.client.ring
+        self._liveness = Liveness(self._ring, self.directory.path)
+        self._watch = Watch(self._ring, self._liveness)
+        self._children = {
+            role: Child(role, self.directory.path, self.client) for role in (COMMITTER, SYNCER)
+        }
+        self._stopping = False
+        self._last_client_s = time.monotonic()
+        self._told: State | None = None
+
+    def _in_use(self) -> InUse:
+        """Say who runs this directory."""
+        pid: int | None = None
+        with contextlib.suppress(LogstoreError):
+            found = manifests.load(self.directory)
+            if found is not None:
+                ring, _ = region.attach(found.name, read_only=True)
+                pid = ring.load(LAYOUT["clients"] + LAYOUT["client.pid"])
+        return InUse(
+            "another supervisor serves this directory; attach to it", path=self.directory.path, pid=pid
+        )
+
+    def run(self, ready: Callable[[], None] = lambda: None) -> int:
+        """Serve until told to stop; blocks. Returns an exit code: 0 after a clean stop.
+
+        Args:
+            ready: Called once, when clients can append.
+        """
+        with self._signals(), self._watch:
+            for child in self._children.values():
+                child.start_if_free(self._liveness)
+            self._await_workers()
+            if self.client.state == State.STARTING:
+                self._ring.set_state(State.RUNNING)
+            ready()
+            while not self._stopping:
+                self._watch.wait(TICK_S)
+                self._look_after()
+            return self._stop()
+
+    @contextlib.contextmanager
+    def _signals(self):  # type: ignore[no-untyped-def]
+        def stop(number: int, frame: object) -> None:
+            self._stopping = True
+
+        main_thread = threading.current_thread() is threading.main_thread()
+        numbers = (signal.SIGTERM, signal.SIGINT) if main_thread else ()
+        old = {number: signal.signal(number, stop) for number in numbers}
+        wakeup = signal.set_wakeup_fd(self._watch.bell, warn_on_full_buffer=False) if old else -1
+        try:
+            yield
+        finally:
+            if old:
+                signal.set_wakeup_fd(wakeup)
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+    def _await_workers(self) -> None:
+        deadline = time.monotonic() + 30.0
+        while not all(self._liveness.held(role) for role in self._children):
+            self._watch.wait(0.005)
+            for child in self._children.values():
+                child.restart_if_dead(self._liveness)
+            if self._stopping or time.monotonic() > deadline:
+                raise NotRunning("the workers did not come up; see the messages above")
+
+    # While it runs.
+
+    def _look_after(self) -> None:
+        """Restart dead workers, free what dead clients held, notice the last client's leaving."""
+        for child in self._children.values():
+            if child.restart_if_dead(self._liveness):
+                self._count_restart(child.role)
+        if self._watch.someone_died():
+            # A client killed between taking a token and the guard took the token with it.
+            self._ring.post()
+        if repair_guard(self._ring, self._liveness):
+            logger.warning("freed the guard from a dead client")
+        self._tell_state()
+        if self._options.linger_s is not None:
+            self._leave_when_alone(self._options.linger_s)
+
+    def _count_restart(self, role: int) -> None:
+        field = "committer_restarts" if role == COMMITTER else "syncer_restarts"
+        self._ring.store(LAYOUT[field], self._ring.load(LAYOUT[field]) + 1)
+
+    def _tell_state(self) -> None:
+        state = self.client.state
+        if state is not self._told and state in (State.FULL, State.FAILED):
+            path, stage, number = failure(self._ring)
+            logger.error("log is %s: %s: %s (%s)", state.name, stage, os.strerror(number), path)
+        elif state is not self._told:
+            logger.info("log is %s", state.name)
+        self._told = state
+
+    def _leave_when_alone(self, linger_s: float) -> None:
+        now = time.monotonic()
+        if self._liveness.any_held(FIRST_CLIENT, LAYOUT["CLIENTS"]):
+            self._last_client_s = now
+        elif now - self._last_client_s >= linger_s:
+            logger.info("the last client left %.1f s ago", now - self._last_client_s)
+            self._stopping = True
+
+    # The end.
+
+    def _stop(self) -> int:
+        """Drain, sync, seal; then remove the region. Without success the region stays for salvage."""
+        clean = self.client.state != State.FAILED and self._close_doors() and self._await_closed()
+        for child in self._children.values():
+            child.end(kill=not clean)
+        self._liveness.close()
+        if clean:
+            region.unlink(self.client.identity.name)
+        self.client.close()
+        self._lock.close()
+        self.directory.close()
+        logger.info("stopped %s", "cleanly" if clean else "with the ring left for recovery")
+        return 0 if clean else 1
+
+    def _close_doors(self) -> bool:
+        """Refuse new reservations from here on."""
+        deadline = time.monotonic() + STOP_GRACE_S
+        while not self._ring.set_state(State.DRAINING, 0.1):
+            repair_guard(self._ring, self._liveness)
+            if time.monotonic() > deadline:
+                return False
+        return True
+
+    def _await_closed(self) -> bool:
+        deadline = time.monotonic() + STOP_GRACE_S
+        written = -1
+        while self.client.state == State.DRAINING:
+            self._watch.wait(0.02)
+            for child in self._children.values():
+                child.restart_if_dead(self._liveness)
+            now_written = self._ring.load(LAYOUT["written"])
+            if now_written != written:
+                written, deadline = now_written, time.monotonic() + STOP_GRACE_S
+            if time.monotonic() > deadline:
+                logger.error("a frame at LSN %d is not finished; giving up", written)
+                return False
+        return self.client.state == State.CLOSED
+
+
+def run(
+    path: str | os.PathLike[str],
+    options: Options,
+    name: str | None = None,
+    ready: Callable[[], None] = lambda: None,
+) -> int:
+    """Serve a directory until SIGTERM or SIGINT; return the exit code."""
+    return Supervisor(path, options, name).run(ready)
+
+
+def _tell(fd: int, error: LogstoreError | None) -> None:
+    """Report over the pipe of who started us: ready, or why not."""
+    if fd < 0:
+        return
+    fields = {}
+    if error is not None:
+        fields = {
+            "error": type(error).__name__,
+            "message": error.message,
+            "path": str(error.path) if error.path else None,
+            "segment": error.segment,
+            "offset": error.offset,
+            "lsn": error.lsn,
+            "errno": error.errno,
+            "pid": error.pid,
+        }
+    with contextlib.suppress(OSError):
+        os.write(fd, json.dumps(fields).encode() + b"\n")
+        os.close(fd)
+
+
+def main(argv: list[str]) -> int:
+    """Run as a process that `logstore.open` starts; see `logstore.service`."""
+    parser = argparse.ArgumentParser(prog="python -m logstore.workers.supervisor")
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--name")
+    parser.add_argument("--options", default="{}", help="flags as JSON")
+    parser.add_argument("--ready-fd", type=int, default=-1)
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        options = Options.load(arguments.directory, **json.loads(arguments.options))
+        supervisor = Supervisor(arguments.directory, options, arguments.name)
+        return supervisor.run(lambda: _tell(arguments.ready_fd, None))
+    except LogstoreError as error:
+        logger.error("%s", error)
+        _tell(arguments.ready_fd, error)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
