@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from logstore import service, status
 from logstore.errors import Closed, InvalidArgument, InvalidLSN, ReadOnly
@@ -18,7 +18,7 @@ from logstore.reading import LogReader
 from logstore.reservation import Reservation
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.client import Client, require_timeout
-from logstore.ring.layout import Level
+from logstore.ring.layout import WATERMARKS, Level
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -39,8 +39,9 @@ class _AttachOnUse:
     def __init__(self, log: Log) -> None:
         self._log = log
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._log._attach_again(), name)
+    def __getattr__(self, name: str) -> object:
+        attribute: object = getattr(self._log._attach_again(), name)
+        return attribute
 
 
 class Log:
@@ -216,8 +217,7 @@ class Log:
             SyncFailed, NotRunning, Closed: It will not get there in this run of the service.
         """
         require_durability(durability)
-        if require_lsn(lsn) >= self._ring.load(LAYOUT["head"]):
-            raise InvalidLSN("nothing is appended there yet", lsn=lsn)
+        self._require_appended(lsn)
         self._ring.wait(_LEVELS[durability], lsn, require_timeout(timeout))
 
     def sync(self, timeout: float | None = None) -> int:
@@ -229,6 +229,13 @@ class Log:
         head = self._ring.load(LAYOUT["head"])
         self._ring.wait(Level.SYNCED, head - 8, require_timeout(timeout))
         return head
+
+    def _require_appended(self, lsn: int) -> None:
+        if require_lsn(lsn) >= self._ring.load(LAYOUT["head"]):
+            raise InvalidLSN("nothing is appended there yet", lsn=lsn)
+
+    def _watermark(self, level: Level) -> int:
+        return self._ring.load(WATERMARKS[level])
 
     # Reading.
 
@@ -328,10 +335,11 @@ class _ReadOnlyRing:
     def __init__(self, ring: Ring) -> None:
         self._ring = ring
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name in ("append", "append_many", "reserve"):
             raise ReadOnly("this log was attached for reading; attach without read_only to append")
-        return getattr(self._ring, name)
+        attribute: object = getattr(self._ring, name)
+        return attribute
 
 
 def _make(client: Client) -> Log:
@@ -394,7 +402,11 @@ def attach(name_or_path: str | os.PathLike[str], *, read_only: bool = False) -> 
         PermissionDenied: It runs as another user.
         IncompatibleFormat: Its service is of another version.
     """
-    if isinstance(name_or_path, str) and "/" not in name_or_path and name_or_path not in ("", ".", ".."):
+    if (
+        isinstance(name_or_path, str)
+        and "/" not in name_or_path
+        and name_or_path not in ("", ".", "..")
+    ):
         return _make(service.attach_name(name_or_path, read_only=read_only))
     place = Path(name_or_path).absolute()
     return _make(service.attach_directory(place, read_only=read_only))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from logstore.errors import Corruption, InvalidLSN, NotFound, Timeout
@@ -11,12 +12,11 @@ from logstore.files import Directory
 from logstore.frames import DATA, END, Record, scan
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
-from logstore.ring.layout import Level
+from logstore.ring.layout import WATERMARKS, Level
 from logstore.segments.reader import SegmentReader
 
 RING_CHUNK: Final = 1 << 20
 RECORDS: Final = 1 << DATA
-_WATERMARK: Final = {Level.RING: "published", Level.WRITTEN: "written", Level.SYNCED: "synced"}
 
 
 class LogReader:
@@ -37,7 +37,7 @@ class LogReader:
 
     def limit(self, level: Level) -> int:
         """Return up to where records are as durable as `level`."""
-        return self._ring.load(LAYOUT[_WATERMARK[level]])
+        return self._ring.load(WATERMARKS[level])
 
     def read(self, start: int | None, end: int | None, level: Level) -> Iterator[Record]:
         """Iterate over the records in [start, end) as far as `level` goes now."""
@@ -87,7 +87,7 @@ class LogReader:
                 if position < on_file:
                     reader = reader or self._segment_reader()
                     yield from reader.chunks(
-                        position, lambda: on_file, self._names, kinds=RECORDS, copy=True
+                        position, partial(int, on_file), self._names, kinds=RECORDS, copy=True
                     )
                     position = on_file
                 else:
@@ -113,7 +113,7 @@ class LogReader:
             if ring.load(LAYOUT["head"]) > lsn + ring.capacity:
                 return [], lsn
             salt = self._client.identity.salt
-            records, next_lsn, verdict = scan(copy, lsn, salt, limit, self._names, kinds=RECORDS)
+            records, next_lsn, _ = scan(copy, lsn, salt, limit, self._names, kinds=RECORDS)
             if next_lsn > lsn:
                 return records, next_lsn
             if length == limit - lsn:
@@ -141,7 +141,13 @@ class LogReader:
             salt = self._client.identity.salt
             most = min(limit - lsn, ring.capacity)
             found = scan(
-                view[start : start + most], lsn, salt, limit, self._names, kinds=RECORDS, max_records=1
+                view[start : start + most],
+                lsn,
+                salt,
+                limit,
+                self._names,
+                kinds=RECORDS,
+                max_records=1,
             )
         if ring.load(LAYOUT["head"]) > lsn + ring.capacity:
             return None

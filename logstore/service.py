@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from logstore import errors
 from logstore.errors import InUse, LogstoreError, NotFound, NotRunning
@@ -97,7 +97,7 @@ def attach_name(name: str, *, read_only: bool = False, path: Path | None = None)
     """
     client = Client(region.require_name(name), read_only=read_only)
     try:
-        if path is not None and not os.path.samefile(client.identity.directory, path):
+        if path is not None and not client.identity.directory.samefile(path):
             raise InUse(
                 f"the name {name!r} is taken by another log; open this one with another name",
                 path=client.identity.directory,
@@ -148,7 +148,7 @@ def start(path: Path, *, name: str | None, flags: dict[str, object]) -> None:
             raise error
 
 
-def _rebuild(fields: dict[str, object]) -> LogstoreError:
+def _rebuild(fields: dict[str, Any]) -> LogstoreError:
     kind = getattr(errors, str(fields.pop("error")), LogstoreError)
     message = str(fields.pop("message"))
     error: LogstoreError = kind(message, **fields)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from logstore.ring._ring import LAYOUT, Ring
+from logstore.ring._ring import Ring
 from logstore.ring.client import Client, start_ticks
 from logstore.ring.layout import CLIENTS, COMMITTER, ROLES, State, client_offset
 from logstore.ring.repair import Liveness

@@ -10,9 +10,9 @@ import sys
 import time
 from typing import Final
 
+from logstore.errors import LogstoreError
 from logstore.files import Directory
 from logstore.format import FRAME_HEADER_SIZE, FrameHeader, Kind, encode_mark, span
-from logstore.ring import slots
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
 from logstore.ring.layout import COMMITTER, Level, Mode, State, Stop
@@ -64,7 +64,7 @@ class Committer:
         written = self._ring.load(LAYOUT["written"])
         try:
             return self._drain(written) or (state == State.DRAINING and self._stop(written))
-        except OSError as error:
+        except (OSError, LogstoreError) as error:
             self._cannot_write(error)
             return False
 
@@ -94,7 +94,7 @@ class Committer:
             self._mark(now)
 
     def _mark(self, now: float) -> None:
-        """Append the time of day, so that records can be found by it; skipped if the ring is busy."""
+        """Append the time of day, to find records by; skipped if the ring is busy."""
         payload = encode_mark(time.time_ns(), self._ring.load(LAYOUT["synced"]))
         lsn = self._ring.offer(payload, None, 0, Kind.MARK)
         if lsn >= 0:
@@ -115,7 +115,7 @@ class Committer:
         return False
 
     def _discard(self, at: int) -> None:
-        """Replace one damaged frame by an abort frame, or all that follows if its size is damaged."""
+        """Replace a damaged frame by an abort frame, or all that follows if its size is bad too."""
         left = self._ring.load(LAYOUT["head"]) - at
         start = at & (self._ring.capacity - 1)
         header = FrameHeader.decode(bytes(self._memory[start : start + FRAME_HEADER_SIZE]))
@@ -126,8 +126,8 @@ class Committer:
         """Tell whether a step that did nothing may do something soon: a rotation is prepared."""
         return self.segments.chores.pending > 0 and self._client.state == State.RUNNING
 
-    def _cannot_write(self, error: OSError) -> None:
-        if error.errno not in role.NO_SPACE:
+    def _cannot_write(self, error: OSError | LogstoreError) -> None:
+        if not role.out_of_space(error):
             role.fail(self._ring, "write", error, self._directory.path)
             return
         role.describe(self._ring, "write", error, self._directory.path)

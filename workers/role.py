@@ -1,4 +1,4 @@
-"""What the committer and the syncer have in common: finding their log, failing, noticing the end."""
+"""What committer and syncer have in common: finding their log, failing, noticing the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Final, Protocol
 
-from logstore.errors import LogstoreError, NotRunning
+from logstore.errors import DiskFull, LogstoreError, NotRunning
 from logstore.files import Directory
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.client import Client
@@ -52,19 +52,25 @@ def attach(path: Path, role: int) -> Client:
     return Client(found.name, role=role)
 
 
-def fail(ring: Ring, stage: str, error: OSError, place: Path) -> None:
+def fail(ring: Ring, stage: str, error: OSError | LogstoreError, place: Path) -> None:
     """Make the log FAILED for the rest of its epoch; the first failure stays."""
     if ring.load(LAYOUT["state"]) != State.FAILED:
         describe(ring, stage, error, place)
         ring.set_state(State.FAILED)
 
 
-def describe(ring: Ring, stage: str, error: OSError, place: Path) -> None:
+def describe(ring: Ring, stage: str, error: OSError | LogstoreError, place: Path) -> None:
     """Record in the region what went wrong, for clients to report."""
-    text = os.fsencode(str(error.filename or place))[: LAYOUT["failure_path.size"] - 1] + b"\0"
+    where = error.filename if isinstance(error, OSError) else error.path
+    text = os.fsencode(str(where or place))[: LAYOUT["failure_path.size"] - 1] + b"\0"
     ring.write_header(LAYOUT["failure_path"], text)
     ring.write_header(LAYOUT["failure_stage"], stage.encode()[:31] + b"\0")
-    ring.store(LAYOUT["failure_errno"], error.errno or 0)
+    ring.store(LAYOUT["failure_errno"], error.errno or errno.EIO)
+
+
+def out_of_space(error: OSError | LogstoreError) -> bool:
+    """Tell whether more room on the disk would mend it."""
+    return isinstance(error, DiskFull) or error.errno in NO_SPACE
 
 
 class Orphanage:
@@ -103,7 +109,10 @@ def main(role: int, make: type, argv: list[str]) -> int:
     """Run a worker as a process: `python -m logstore.workers.<role> DIR`."""
     name = {COMMITTER: "committer", SYNCER: "syncer"}[role]
     if len(argv) != 1:
-        print(f"usage: python -m logstore.workers.{name} DIR (started by the supervisor)", file=sys.stderr)
+        print(
+            f"usage: python -m logstore.workers.{name} DIR (started by the supervisor)",
+            file=sys.stderr,
+        )
         return 2
     # The end of a worker is told through the region's state; signals meant for the whole group
     # (Ctrl-C, a service manager's stop) must not kill it before the ring is drained.

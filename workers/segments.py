@@ -6,6 +6,7 @@ committer does them; rotation itself is two system calls.
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from logstore.errors import Corruption, LogstoreError
+from logstore.errors import Corruption, DiskFull, LogstoreError
 from logstore.files import Directory
 from logstore.format import SEGMENT_HEADER_SIZE, SegmentHeader
 from logstore.ring import slots
@@ -23,7 +24,7 @@ from logstore.segments import manifest as manifests
 from logstore.segments.footer import Footer, read_footer
 from logstore.segments.manifest import SealedSegment
 from logstore.segments.seal import seal
-from logstore.segments.segment import base_of, begin, prepare, read_header, segment_name
+from logstore.segments.segment import bases_of, begin, prepare, read_header, segment_name
 from logstore.workers import role
 
 WAIT_S: Final = 0.005  # between two looks whether a rotation has become possible
@@ -120,9 +121,9 @@ class Segments:
 
     def _queue_unsealed(self) -> None:
         sealed_end = self._manifest.sealed[-1].end_lsn if self._manifest.sealed else 0
-        bases = sorted(base for name in self._directory.names() if (base := base_of(name)) is not None)
+        bases = bases_of(self._directory.names())
         unsealed = [base for base in bases if sealed_end <= base <= self._active.header.base_lsn]
-        for base, successor in zip(unsealed, unsealed[1:], strict=False):
+        for base, successor in itertools.pairwise(unsealed):
             self._seal_later(base, successor)
 
     # The active segment.
@@ -184,10 +185,9 @@ class Segments:
     def _prepare(self) -> None:
         try:
             self._spare = prepare(self._directory, self._identity.segment_size)
-        except OSError as error:
-            # No room yet: rotation tries again, and the log is FULL if that fails too.
-            if error.errno not in role.NO_SPACE:
-                raise
+        except DiskFull:
+            # Rotation tries again, and the log is FULL if that fails too.
+            self._spare = None
         finally:
             self._preparing = False
 
@@ -201,8 +201,8 @@ class Segments:
                     self._directory, segment_name(base_lsn), end_lsn, self._newest_footer
                 )
                 break
-            except OSError as error:
-                if error.errno not in role.NO_SPACE or self._stopping:
+            except DiskFull:
+                if self._stopping:
                     raise
                 time.sleep(role.RETRY_S)
         self._record(self._newest_footer, self._header_crc(base_lsn))
@@ -221,11 +221,8 @@ class Segments:
         manifests.save(self._directory, self._manifest)
 
     def _raise_failure(self) -> None:
-        error = self.chores.failure
-        if isinstance(error, OSError):
-            raise error
-        if error is not None:
-            raise OSError(error.errno or 5, str(error))
+        if self.chores.failure is not None:
+            raise self.chores.failure
 
     # The end.
 

@@ -1,4 +1,4 @@
-"""From a data directory to a region that is ready for its workers: adopt, salvage, recover, create."""
+"""From a data directory to a region ready for its workers: adopt, salvage, recover, create."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+
+from logstore.segments.recover import recover
+from logstore.segments.recovery import Region, StartFacts, StartVerdict, start_verdict
 
 from logstore.errors import (
     Corruption,
@@ -29,8 +32,6 @@ from logstore.ring.liveness import NAME as LOCK_FILE
 from logstore.ring.liveness import LockFile
 from logstore.segments import manifest as manifests
 from logstore.segments.manifest import Manifest
-from logstore.segments.recover import recover
-from logstore.segments.recovery import Region, Step, first_step
 from logstore.workers.committer import Committer
 
 SERVICE_LOG: Final = "service.log"
@@ -65,13 +66,15 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
         found = _new_log(directory, name)
     elif name is not None and name != found.name:
         found = replace(found, name=region.require_name(name))
-    attached, state = _look(found, directory.path, lock)
-    step = first_step(state)
-    logger.info("region: %s, so: %s", state.name.lower(), step.name.lower())
-    if step is Step.ADOPT and attached is not None:
+    attached, facts = _look(found, directory.path, lock)
+    verdict = start_verdict(facts)
+    logger.info("region in shared memory: %s; %s", facts.region.value, verdict.value)
+    if verdict is StartVerdict.REFUSE:
+        raise InUse("processes of another version of logstore use this log", path=directory.path)
+    if verdict is StartVerdict.ADOPT and attached is not None:
         return Started(Client(found.name, role=SUPERVISOR, attached=attached, lock=lock), True)
     synced = written = 0
-    if step is Step.SALVAGE and attached is not None:
+    if verdict is StartVerdict.SALVAGE and attached is not None:
         synced = attached[0].load(LAYOUT["synced"])
         written = _salvage(found.name, attached, lock)
     manifest = _recover(directory, found, synced, written)
@@ -104,28 +107,28 @@ def _new_log(directory: Directory, name: str | None) -> Manifest:
 
 def _look(
     manifest: Manifest, path: Path, lock: LockFile
-) -> tuple[tuple[Ring, region.Identity] | None, Region]:
+) -> tuple[tuple[Ring, region.Identity] | None, StartFacts]:
     """Attach to a region of the log's name, if there is one, and judge whose it is."""
+    # The supervisor's byte is ours. Anybody else's tells that the log is in use.
+    held = lock.any_held(SUPERVISOR + 1, CLIENTS)
     try:
         ring, identity = region.attach(manifest.name)
     except NotRunning:
-        return None, Region.NONE
+        return None, StartFacts(Region.NONE, held, manifest.clean)
     except (IncompatibleFormat, Corruption):
-        return None, Region.OTHER_LAYOUT
+        return None, StartFacts(Region.OTHER_LAYOUT, held, manifest.clean)
     if identity.boot_id != region.boot_id():
-        return None, Region.OTHER_BOOT
+        return None, StartFacts(Region.OTHER_BOOT, held, manifest.clean)
     if identity.uuid != manifest.uuid:
         if _served(identity.directory):
             raise InUse(
                 f"another log named {manifest.name!r} is running; pass another name",
                 path=identity.directory,
             )
-        return None, Region.OTHER_UUID
-    if not os.path.samefile(identity.directory, path):
+        return None, StartFacts(Region.OTHER_UUID, held, manifest.clean)
+    if identity.directory.exists() and not identity.directory.samefile(path):
         raise InUse("this log is a copy of one that is running", path=identity.directory)
-    # The supervisor's byte is ours. Anybody else's tells that the log is in use.
-    alive = lock.any_held(SUPERVISOR + 1, CLIENTS)
-    return (ring, identity), Region.ALIVE if alive else Region.ORPHANED
+    return (ring, identity), StartFacts(Region.OURS, held, manifest.clean)
 
 
 def _served(path: Path) -> bool:

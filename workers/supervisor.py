@@ -10,12 +10,11 @@ import contextlib
 import json
 import logging
 import os
-import select
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -74,7 +73,9 @@ class Supervisor:
                 ring, _ = region.attach(found.name, read_only=True)
                 pid = ring.load(LAYOUT["clients"] + LAYOUT["client.pid"])
         return InUse(
-            "another supervisor serves this directory; attach to it", path=self.directory.path, pid=pid
+            "another supervisor serves this directory; attach to it",
+            path=self.directory.path,
+            pid=pid,
         )
 
     def run(self, ready: Callable[[], None] = lambda: None) -> int:
@@ -96,7 +97,7 @@ class Supervisor:
             return self._stop()
 
     @contextlib.contextmanager
-    def _signals(self):  # type: ignore[no-untyped-def]
+    def _signals(self) -> Iterator[None]:
         def stop(number: int, frame: object) -> None:
             self._stopping = True
 
@@ -161,7 +162,7 @@ class Supervisor:
     # The end.
 
     def _stop(self) -> int:
-        """Drain, sync, seal; then remove the region. Without success the region stays for salvage."""
+        """Drain, sync, seal, remove the region; without success the region stays for salvage."""
         clean = self.client.state != State.FAILED and self._close_doors() and self._await_closed()
         for child in self._children.values():
             child.end(kill=not clean)

@@ -11,12 +11,14 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+from logstore.segments.recover import rewrite
+
+from logstore.errors import LogstoreError
 from logstore.files import Directory
 from logstore.ring import slots
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
 from logstore.ring.layout import SYNCER, Level, Mode, State
-from logstore.segments.recover import rewrite
 from logstore.segments.segment import segment_name
 from logstore.workers import role
 
@@ -58,7 +60,7 @@ class Syncer:
         synced, written = self._ring.load(LAYOUT["synced"]), self._ring.load(LAYOUT["written"])
         try:
             rewrite(self._directory, synced, written)
-        except OSError as error:
+        except (OSError, LogstoreError) as error:
             role.fail(self._ring, "rewrite after an interrupted sync", error, self._directory.path)
 
     def step(self) -> bool:

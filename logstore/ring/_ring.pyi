@@ -98,9 +98,7 @@ class Ring:
     ) -> list[int]:
         """Append one batch, all or nothing, and return the LSNs."""
 
-    def offer(
-        self, payload: Buffer, timeout: None = None, group: int = 0, kind: int = 1, /
-    ) -> int:
+    def offer(self, payload: Buffer, timeout: None = None, group: int = 0, kind: int = 1, /) -> int:
         """Append if that needs no waiting at all; return the LSN, or -1."""
 
     def reserve(

@@ -162,7 +162,7 @@ class Client:
             raise self.state_error()
         if status == Status.TIMED_OUT:
             raise self._timed_out(detail)
-        self._look_around()
+        self.look_around()
 
     def _timed_out(self, reason: int) -> LogstoreError:
         if reason == Status.NO_ROOM:
@@ -173,8 +173,13 @@ class Client:
             return RingFull("the guard stayed busy until the time-out; nothing was appended")
         return Timeout("the awaited position was not reached in time; what was appended stands")
 
-    def _look_around(self) -> None:
-        """A slice ended without progress: is somebody dead?"""
+    def look_around(self) -> None:
+        """After a slice without progress: repair what the dead hold, and see whether to go on.
+
+        Raises:
+            NotRunning: The service is gone.
+            SyncFailed: The log has failed.
+        """
         if self._liveness is not None:
             repair_guard(self.ring, self._liveness)
         if not self.service_alive():
@@ -192,7 +197,7 @@ class Client:
         place, stage, number = failure(self.ring)
         if state == State.FULL:
             return DiskFull(
-                "the disk is full; nothing appended is lost, and the log goes on when there is room",
+                "the disk is full; nothing appended is lost, and the log goes on once there is room",
                 path=place,
                 errno=number,
             )

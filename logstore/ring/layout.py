@@ -67,6 +67,14 @@ class Level(IntEnum):
     SYNCED = 2
 
 
+WATERMARKS: Final = {
+    Level.RING: LAYOUT["published"],
+    Level.WRITTEN: LAYOUT["written"],
+    Level.SYNCED: LAYOUT["synced"],
+}
+"""The header offset of each level's watermark."""
+
+
 def client_offset(index: int, field: str) -> int:
     """Return the header offset of a field of a client's entry."""
     return LAYOUT["clients"] + index * LAYOUT["client.size"] + LAYOUT[f"client.{field}"]

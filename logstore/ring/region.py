@@ -20,8 +20,8 @@ import posix_ipc
 from logstore.errors import (
     Corruption,
     IncompatibleFormat,
-    InvalidArgument,
     InUse,
+    InvalidArgument,
     NotRunning,
     PermissionDenied,
     SharedMemoryFull,
@@ -177,7 +177,9 @@ def attach(name: str, *, read_only: bool = False) -> tuple[Ring, Identity]:
     try:
         memory = posix_ipc.SharedMemory(shared_name(name), read_only=read_only)
     except posix_ipc.ExistentialError:
-        raise NotRunning(f"no log named {name!r} is running; start it with `logstore serve`") from None
+        raise NotRunning(
+            f"no log named {name!r} is running; start it with `logstore serve`"
+        ) from None
     except (posix_ipc.PermissionsError, OSError) as error:
         raise PermissionDenied(
             f"cannot attach to the log {name!r}: its service runs as another user", path=place
