@@ -149,6 +149,11 @@ class Directory:
         """Open an existing regular file for reading and writing."""
         return self._open_file(name, os.O_RDWR)
 
+    def file_size(self, fd: int) -> int:
+        """Return the size of an open file in bytes, whatever has become of its name."""
+        with self._place_of(fd):
+            return os.fstat(fd).st_size
+
     def close_file(self, fd: int) -> None:
         """Close a file descriptor; this makes nothing durable."""
         self._open_names.pop(fd, None)

@@ -170,12 +170,18 @@ def read_footer(directory: Directory, name: str) -> Footer | None:
         NotFound, ReadFailed, PermissionDenied: The file is not there or not readable.
     """
     with reading(name):
-        size = directory.size(name)
         fd = directory.open_read(name)
         try:
-            data = _footer_bytes(directory, fd, size)
+            return footer_from(directory, fd, name)
         finally:
             directory.close_file(fd)
+
+
+def footer_from(directory: Directory, fd: int, name: str) -> Footer | None:
+    """Do what `read_footer` does with a segment that is open already."""
+    with reading(name):
+        size = directory.file_size(fd)
+        data = _footer_bytes(directory, fd, size)
     if data is None:
         return None
     try:

@@ -1,0 +1,227 @@
+"""Reading records from segment files, in order, across rotations and removals."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Self
+
+from logstore.errors import Corruption, IncompatibleFormat, InvalidLSN, LogstoreError, NotFound
+from logstore.files import Directory
+from logstore.format import SegmentHeader
+from logstore.frames import SHORT, UNKNOWN_KIND, Record, scan
+from logstore.lsn import require_lsn
+from logstore.segments.disk_errors import reading
+from logstore.segments.footer import footer_from
+from logstore.segments.segment import bases_of, header_from, placed, read_header, segment_name
+from logstore.segments.survey import survey_segment
+
+CHUNK: Final = 256 * 1024
+"""Bytes per read; a second-level cache holds them while they are taken apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenSegment:
+    fd: int
+    header: SegmentHeader
+
+    @property
+    def name(self) -> str:
+        return segment_name(self.header.base_lsn)
+
+
+class SegmentReader:
+    """Read the records of one log from its files.
+
+    Needs no lock and disturbs nobody: segments may be added, sealed and removed meanwhile. One
+    instance is for one thread. It keeps one file and one buffer open until `close`.
+
+    Args:
+        directory: The data directory; stays the caller's.
+        uuid: The log that all segments must belong to.
+        chunk_size: Bytes per read; grows by itself for a larger record.
+    """
+
+    def __init__(self, directory: Directory, uuid: bytes, *, chunk_size: int = CHUNK) -> None:
+        self._directory = directory
+        self._uuid = uuid
+        self._buffer = bytearray(chunk_size)
+        self._bases: list[int] = []
+        self._open: _OpenSegment | None = None
+        self._next_lsn = 0
+
+    @property
+    def next_lsn(self) -> int:
+        """Where the last chunk that was given out ends, and reading would go on."""
+        return self._next_lsn
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; reading again opens it again."""
+        if self._open is not None:
+            self._directory.close_file(self._open.fd)
+            self._open = None
+
+    def chunks(
+        self,
+        start_lsn: int,
+        limit: Callable[[], int],
+        names: list[str],
+        *,
+        kinds: int,
+        copy: bool = True,
+    ) -> Iterator[list[Record]]:
+        """Give the records from `start_lsn` up to the limit, in lists of some hundred KiB.
+
+        Ends when the limit has been reached and asking for it again gives no higher one; it is
+        asked only then. Blocks on the disk if the bytes are not in memory.
+
+        Args:
+            start_lsn: Where a frame begins. An LSN between two segments means the second.
+            limit: Says how far the files have been written, always a frame's end.
+            names: Group names by id; may grow while this reads.
+            kinds: Which kinds to give: bit `1 << kind` for each.
+            copy: Whether payloads are bytes of their own, or else read-only views that keep the
+                whole chunk they came with in memory.
+
+        Raises:
+            NotFound: Records at `start_lsn` are gone, or never were.
+            InvalidLSN: No frame begins at `start_lsn`.
+            Corruption: Bytes below the limit are not what was written. All records before
+                them have been given.
+            IncompatibleFormat: A newer version wrote what is here; likewise.
+            ReadFailed, PermissionDenied: A segment could not be read.
+        """
+        lsn = self._next_lsn = require_lsn(start_lsn, name="start_lsn")
+        limit_lsn = limit()
+        while lsn < limit_lsn or lsn < (limit_lsn := limit()):
+            segment = self._segment_at(lsn)
+            with reading(segment.name):
+                records, next_lsn, verdict = self._scan(segment, lsn, limit_lsn, names, kinds, copy)
+            if next_lsn == lsn:
+                # A segment's end looks like damage until the next segment explains it. Asking
+                # only here keeps the question out of the usual course.
+                behind_lsn = self._behind(segment, lsn, verdict)
+                if behind_lsn is None:
+                    raise self._trouble(segment, lsn, verdict, limit_lsn, first=lsn == start_lsn)
+                next_lsn = behind_lsn
+            lsn = self._next_lsn = next_lsn
+            if records:
+                yield records
+
+    def _scan(
+        self,
+        segment: _OpenSegment,
+        lsn: int,
+        limit_lsn: int,
+        names: list[str],
+        kinds: int,
+        copy: bool,
+    ) -> tuple[list[Record], int, int]:
+        header = segment.header
+        offset = header.offset_of(lsn)
+        size = len(self._buffer)
+        while True:
+            wanted = min(size, limit_lsn - lsn)
+            data = self._read(segment.fd, wanted, offset, copy)
+            result = scan(data, lsn, header.salt, limit_lsn, names, kinds=kinds, copy=copy)
+            if result[1] != lsn or result[2] != SHORT or len(data) < wanted:
+                return result
+            size *= 2  # The frame is larger than what was read.
+
+    def _read(self, fd: int, wanted: int, offset: int, copy: bool) -> bytes | memoryview:
+        if not copy:
+            return self._directory.read(fd, wanted, offset)
+        if wanted > len(self._buffer):
+            self._buffer = bytearray(wanted)
+        view = memoryview(self._buffer)[:wanted]
+        return view[: self._directory.read_into(fd, view, offset)]
+
+    def _segment_at(self, lsn: int) -> _OpenSegment:
+        while True:
+            base_lsn = self._base_at(lsn)
+            if self._open is not None and base_lsn <= self._open.header.base_lsn <= lsn:
+                # Also when its name is gone: what is open can be read to its end.
+                return self._open
+            self.close()
+            try:
+                self._open = self._opened(segment_name(base_lsn))
+            except NotFound:
+                self._refresh()  # It was removed since the directory was listed.
+            else:
+                return self._open
+
+    def _opened(self, name: str) -> _OpenSegment:
+        with reading(name):
+            fd = self._directory.open_read(name)
+        try:
+            return _OpenSegment(fd, header_from(self._directory, fd, name, uuid=self._uuid))
+        except BaseException:
+            self._directory.close_file(fd)
+            raise
+
+    def _base_at(self, lsn: int) -> int:
+        if not self._bases or lsn < self._bases[0]:
+            self._refresh()
+        index = bisect_right(self._bases, lsn) - 1
+        if index >= 0:
+            return self._bases[index]
+        if self._open is not None and self._open.header.base_lsn <= lsn:
+            return self._open.header.base_lsn
+        first = f"the first are at {self._bases[0]}" if self._bases else "there are none"
+        raise NotFound(f"there are no records at LSN {lsn}; {first}", path=self._directory.path)
+
+    def _refresh(self) -> None:
+        with reading("the data directory"):
+            self._bases = bases_of(self._directory.names())
+
+    def _behind(self, segment: _OpenSegment, lsn: int, verdict: int) -> int | None:
+        """Return where the next segment begins if this one ends at or below `lsn`."""
+        if verdict == UNKNOWN_KIND:
+            return None
+        place = self._next_place(segment)
+        if place is None:
+            self._refresh()
+            place = self._next_place(segment)
+        end_lsn, base_lsn = place or (lsn + 1, lsn)
+        return max(base_lsn, lsn) if end_lsn <= lsn else None
+
+    def _next_place(self, segment: _OpenSegment) -> tuple[int, int] | None:
+        """Return where a segment ends and where the next one begins, if the listing tells."""
+        index = bisect_right(self._bases, segment.header.base_lsn)
+        if index == len(self._bases):
+            return None
+        base_lsn = self._bases[index]
+        try:
+            following = read_header(self._directory, segment_name(base_lsn), uuid=self._uuid)
+        except NotFound:
+            return None
+        if following.previous_digest == segment.header.crc:
+            return following.previous_end_lsn, base_lsn
+        # Compaction has removed what was between. It removes only what has a
+        # later segment, so this one was sealed before.
+        footer = footer_from(self._directory, segment.fd, segment.name)
+        return None if footer is None else (footer.end_lsn, base_lsn)
+
+    def _trouble(
+        self, segment: _OpenSegment, lsn: int, verdict: int, limit_lsn: int, *, first: bool
+    ) -> LogstoreError:
+        header = segment.header
+        if verdict == UNKNOWN_KIND:
+            error = IncompatibleFormat("the frame here is of a kind that is not known")
+            return placed(error, header, lsn)
+        if first and lsn != header.base_lsn:
+            with reading(segment.name):
+                end_lsn = survey_segment(self._directory, segment.fd, header, lsn).end_lsn
+                if end_lsn < lsn:
+                    survey = survey_segment(self._directory, segment.fd, header, limit_lsn)
+                    if survey.end_lsn > lsn:
+                        return InvalidLSN(f"no frame begins at LSN {lsn}", lsn=lsn)
+                    lsn = survey.end_lsn
+        return placed(Corruption("the frame here is not what was written"), header, lsn)
