@@ -231,6 +231,13 @@ def _tell(fd: int, error: LogstoreError | None) -> None:
         os.close(fd)
 
 
+def _detach() -> None:
+    """Leave the caller's session and family; the caller sees this process end at once."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+
+
 def main(argv: list[str]) -> int:
     """Run as a process that `logstore.open` starts; see `logstore.service`."""
     parser = argparse.ArgumentParser(prog="python -m logstore.workers.supervisor")
@@ -238,7 +245,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--name")
     parser.add_argument("--options", default="{}", help="flags as JSON")
     parser.add_argument("--ready-fd", type=int, default=-1)
+    parser.add_argument("--detach", action="store_true", help="go on in a child of init")
     arguments = parser.parse_args(argv)
+    if arguments.detach:
+        _detach()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         options = Options.load(arguments.directory, **json.loads(arguments.options))

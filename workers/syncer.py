@@ -11,14 +11,13 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from logstore.segments.recover import rewrite
-
 from logstore.errors import LogstoreError
 from logstore.files import Directory
 from logstore.ring import slots
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
 from logstore.ring.layout import SYNCER, Level, Mode, State
+from logstore.segments.rewrite import rewrite
 from logstore.segments.segment import segment_name
 from logstore.workers import role
 

@@ -30,7 +30,7 @@ class StartVerdict(Enum):
     RECOVER_FILES = "recover the files"
     DISCARD_REGION_AND_RECOVER = "set the region aside, then recover the files"
     ADOPT = "go on with the region and the processes attached to it"
-    SALVAGE = "recover the files, then write what the ring still holds"
+    SALVAGE = "write what the ring still holds, then recover the files"
     REFUSE = "leave everything alone: another version's processes are at work"
 
 
