@@ -1,0 +1,45 @@
+"""The arguments and options that several subcommands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from logstore.errors import InvalidLSN
+from logstore.lsn import DURABILITIES, Durability, require_lsn
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def lsn_option(flag: str, meaning: str) -> Callable[[_Command], _Command]:
+    """Declare an option that takes a log position, as `append` and `read` print it."""
+    return click.option(flag, type=_lsn, metavar="LSN", help=meaning)
+
+
+def _lsn(text: str) -> int:
+    try:
+        return require_lsn(int(text))
+    except InvalidLSN as error:
+        raise click.BadParameter(error.message) from error
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not a log position") from error
+
+
+log_argument = click.argument("log", metavar="LOG")
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON objects, one a line, for programs."
+)
+
+
+def durability_option(default: Durability, meaning: str) -> Callable[[_Command], _Command]:
+    """Declare --durability with this default; `meaning` says what it chooses here."""
+    return click.option(
+        "--durability",
+        type=click.Choice(DURABILITIES),
+        default=default,
+        show_default=True,
+        help=meaning,
+    )

@@ -1,0 +1,55 @@
+"""`logstore serve`: the supervisor in the foreground."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from logstore.options import Options
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--name", help="Name to attach by; the directory's own name if not given.")
+@click.option("--ring-size", metavar="SIZE", help="Shared memory for records on their way: 32MiB.")
+@click.option("--segment-size", metavar="SIZE", help="Begin a new file after this much: 64MiB.")
+@click.option(
+    "--sync-interval",
+    metavar="TIME",
+    help="How long a record may wait for the disk when nobody waits for it: 10ms.",
+)
+@click.option("--mode", metavar="MODE", help="600: the owner alone; 660: the group as well.")
+def command(
+    directory: Path,
+    name: str | None,
+    ring_size: str | None,
+    segment_size: str | None,
+    sync_interval: str | None,
+    mode: str | None,
+) -> int:
+    """Run the service of a log in the foreground.
+
+    Makes DIRECTORY if it is not there, recovers what an earlier run left, and serves until
+    SIGTERM or Ctrl-C; then everything is on disk. Settings come from the flags, then from
+    LOGSTORE_RING_SIZE, LOGSTORE_SEGMENT_SIZE, LOGSTORE_SYNC_INTERVAL and LOGSTORE_MODE, then
+    from logstore.toml in DIRECTORY.
+
+    \b
+    Examples:
+      logstore serve data/orders
+      logstore serve data/orders --ring-size 8MiB --segment-size 256MiB
+    """
+    options = Options.load(
+        directory,
+        ring_size=ring_size,
+        segment_size=segment_size,
+        sync_interval_s=sync_interval,
+        mode=mode,
+    )
+    # Imported late: `--help` and a wrong option need no workers.
+    from logstore.workers.supervisor import run
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    return run(directory, options, name)

@@ -1,0 +1,45 @@
+"""`logstore status`: what the service and its clients do, or what the files say without one."""
+
+from __future__ import annotations
+
+import click
+
+from logstore.cli import exit_codes
+from logstore.cli.application import complain
+from logstore.cli.arguments import json_option, log_argument
+from logstore.cli.attaching import open_to_read
+from logstore.cli.files_alone import FilesAlone
+from logstore.cli.output import print_json
+from logstore.cli.status_text import report_lines
+
+
+@click.command()
+@log_argument
+@json_option
+def command(log: str, as_json: bool) -> int:
+    """Show what the service and its clients do.
+
+    Reads counters that are kept anyway: it disturbs nobody. Without a running service it tells
+    what the files say, and the exit code is 6.
+
+    \b
+    Examples:
+      logstore status orders
+      logstore status data/orders --json
+    """
+    with open_to_read(log) as opened:
+        if isinstance(opened, FilesAlone):
+            if as_json:
+                print_json({"running": False, **opened.summary()})
+            else:
+                for line in opened.summary_lines():
+                    click.echo(line)
+            complain(f"no service runs for {log}; `logstore serve {opened.path}` starts one")
+            return exit_codes.NOT_RUNNING
+        status = opened.status()
+        if as_json:
+            print_json({"running": True, **status.as_dict()})
+        else:
+            for line in report_lines(status):
+                click.echo(line)
+    return exit_codes.OK
