@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import Any, Final, NamedTuple, Self
 
-from crc32c import crc32c
-
 from logstore.errors import Corruption, IncompatibleFormat
+from logstore.frames import crc32c
 from logstore.lsn import ALIGNMENT
 
 VERSION: Final = 1

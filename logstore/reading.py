@@ -160,4 +160,5 @@ class LogReader:
         if self._loader is None:
             self._loader = self._segment_reader()
         self._ring.wait(Level.WRITTEN, lsn, None)
-        return self._loader.load(lsn, self._ring.load(LAYOUT["written"]), self._names)
+        written = self._ring.load(LAYOUT["written"])
+        return self._loader.load(lsn, written, self._names, kinds=RECORDS)

@@ -10,8 +10,9 @@ from typing import Any, Final
 from logstore.lsn import Watermarks
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.client import Client, failure
-from logstore.ring.layout import BUCKETS, CLIENTS, ROLES, State, client_offset
+from logstore.ring.layout import BUCKETS, CLIENTS, ROLES, State, client_offset, index_of
 
+STALL_S: Final = 1.0
 _COUNTERS: Final = (
     "drains",
     "drain_bytes",
@@ -51,6 +52,8 @@ class Status:
     """Hold one sample of a running log's state.
 
     Attributes:
+        stall: `lsn`, `pid` and `age_s` of a record that its writer reserved and does not finish,
+            and that all later ones wait for; None if nobody is slower than a second.
         failure: `path`, `stage` and `errno` of what made the log FULL or FAILED, else None.
         bytes_on_disk: Size of all segment files, preparation included.
         histograms: Name to counts; bucket i counts values from 2**i to 2**(i+1) - 1, in
@@ -63,6 +66,7 @@ class Status:
     epoch: int
     state: str
     failure: dict[str, Any] | None
+    stall: dict[str, Any] | None
     watermarks: Watermarks
     ring_size: int
     ring_used: int
@@ -104,6 +108,7 @@ def sample(client: Client) -> Status:
         epoch=identity.epoch,
         state=state.name.lower(),
         failure=_failure(ring) if state in (State.FULL, State.FAILED) else None,
+        stall=stall(ring),
         watermarks=marks,
         ring_size=identity.ring_size,
         ring_used=marks.reserved - marks.written,
@@ -118,6 +123,16 @@ def sample(client: Client) -> Status:
 def _failure(ring: Ring) -> dict[str, Any]:
     path, stage, number = failure(ring)
     return {"path": str(path), "stage": stage, "errno": number}
+
+
+def stall(ring: Ring) -> dict[str, Any] | None:
+    """Return `lsn`, `pid` and `age_s` of an unfinished record that all later ones wait for."""
+    lsn, since_ns = ring.load(LAYOUT["blocked_lsn"]), ring.load(LAYOUT["blocked_since_ns"])
+    age_s = (time.monotonic_ns() - since_ns) / 1e9
+    if lsn == 0 or age_s < STALL_S:
+        return None
+    index = index_of(ring.load(LAYOUT["blocked_owner"]))
+    return {"lsn": lsn, "pid": ring.load(client_offset(index, "pid")), "age_s": age_s}
 
 
 def _segment_sizes(directory: Path) -> dict[str, int]:

@@ -72,7 +72,8 @@ class Committer:
         ring = self._ring
         room = self.segments.room(written)
         to, stop, at, owner = ring.walk(written, min(EXTENT, room), self._salvaging)
-        self._stopped_at, self._blocked = at, stop == Stop.BLOCKED
+        self._stopped_at = at
+        self._tell_blocked(stop == Stop.BLOCKED, at, owner)
         if to == written:
             return self._unblock(stop, at, owner)
         if to - written > room and not self.segments.empty(written):
@@ -100,6 +101,17 @@ class Committer:
         if lsn >= 0:
             self._next_mark_s = now + MARK_INTERVAL_S
             self._mark_end = lsn + span(len(payload))
+
+    def _tell_blocked(self, blocked: bool, at: int, owner: int) -> None:
+        """Publish which unfinished frame holds everybody up, since when, and whose it is."""
+        ring = self._ring
+        if blocked and at != ring.load(LAYOUT["blocked_lsn"]):
+            ring.store(LAYOUT["blocked_since_ns"], time.monotonic_ns())
+            ring.store(LAYOUT["blocked_owner"], owner)
+            ring.store(LAYOUT["blocked_lsn"], at)
+        elif self._blocked and not blocked:
+            ring.store(LAYOUT["blocked_lsn"], 0)
+        self._blocked = blocked
 
     def _unblock(self, stop: int, at: int, owner: int) -> bool:
         """The walk went nowhere: is it because of a dead owner, or of damage?"""

@@ -170,7 +170,7 @@ class Segments:
         )
         fd, self._spare = self._spare, None
         if fd is None:
-            fd = prepare(self._directory, self._identity.segment_size)
+            fd = prepare(self._directory, self._identity.segment_size, mode=self._identity.mode)
         begin(self._directory, fd, header)
         # Crash: before this line the successor begins the same segment again over it.
         slots.push(self._ring, base_lsn)
@@ -184,7 +184,9 @@ class Segments:
 
     def _prepare(self) -> None:
         try:
-            self._spare = prepare(self._directory, self._identity.segment_size)
+            self._spare = prepare(
+                self._directory, self._identity.segment_size, mode=self._identity.mode
+            )
         except DiskFull:
             # Rotation tries again, and the log is FULL if that fails too.
             self._spare = None
@@ -218,7 +220,7 @@ class Segments:
             sealed=(*self._manifest.sealed, sealed),
             active_base_lsn=self._active.header.base_lsn,
         )
-        manifests.save(self._directory, self._manifest)
+        manifests.save(self._directory, self._manifest, mode=self._identity.mode)
 
     def _raise_failure(self) -> None:
         if self.chores.failure is not None:
@@ -240,7 +242,7 @@ class Segments:
         if self._spare is not None:
             self._directory.unlink("next.tmp")
         self._manifest = replace(self._manifest, clean=True, active_base_lsn=None)
-        manifests.save(self._directory, self._manifest)
+        manifests.save(self._directory, self._manifest, mode=self._identity.mode)
 
     def close(self) -> None:
         """End the chores and close the files."""

@@ -10,9 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from logstore.segments.recover import recover
-from logstore.segments.recovery import Region, StartFacts, StartVerdict, start_verdict
-
 from logstore.errors import (
     Corruption,
     DiskFull,
@@ -32,6 +29,8 @@ from logstore.ring.liveness import NAME as LOCK_FILE
 from logstore.ring.liveness import LockFile
 from logstore.segments import manifest as manifests
 from logstore.segments.manifest import Manifest
+from logstore.segments.recover import recover
+from logstore.segments.recovery import Region, StartFacts, StartVerdict, start_verdict
 from logstore.workers.committer import Committer
 
 SERVICE_LOG: Final = "service.log"
@@ -61,24 +60,26 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
         Corruption: The files are damaged below what was durable; nothing was changed.
         DiskFull: There is no room to write down what the ring still holds.
     """
-    found = manifests.load(directory)
-    if found is None:
-        found = _new_log(directory, name)
-    elif name is not None and name != found.name:
-        found = replace(found, name=region.require_name(name))
+    found = manifests.load(directory) or _new_log(directory, name)
+    chosen = found.name if name is None else region.require_name(name)
     attached, facts = _look(found, directory.path, lock)
     verdict = start_verdict(facts)
     logger.info("region in shared memory: %s; %s", facts.region.value, verdict.value)
     if verdict is StartVerdict.REFUSE:
         raise InUse("processes of another version of logstore use this log", path=directory.path)
     if verdict is StartVerdict.ADOPT and attached is not None:
+        if chosen != found.name:
+            raise InUse(f"the log runs under the name {found.name!r}", path=directory.path)
         return Started(Client(found.name, role=SUPERVISOR, attached=attached, lock=lock), True)
     synced = written = 0
     if verdict is StartVerdict.SALVAGE and attached is not None:
         synced = attached[0].load(LAYOUT["synced"])
         written = _salvage(found.name, attached, lock)
-    manifest = _recover(directory, found, synced, written)
-    region.unlink(found.name)
+    if chosen != found.name:
+        _look(replace(found, name=chosen), directory.path, lock)  # raises if it is taken
+    manifest = _recover(directory, replace(found, name=chosen), synced, written, options.mode)
+    for used in {found.name, chosen}:
+        region.unlink(used)
     return Started(_create(directory.path, manifest, options, lock), False)
 
 
@@ -120,9 +121,10 @@ def _look(
     if identity.boot_id != region.boot_id():
         return None, StartFacts(Region.OTHER_BOOT, held, manifest.clean)
     if identity.uuid != manifest.uuid:
-        if _served(identity.directory):
+        if _needed(identity):
             raise InUse(
-                f"another log named {manifest.name!r} is running; pass another name",
+                f"another log has the name {manifest.name!r}, and is running or was killed and "
+                "not recovered yet; give this one another name",
                 path=identity.directory,
             )
         return None, StartFacts(Region.OTHER_UUID, held, manifest.clean)
@@ -131,14 +133,20 @@ def _look(
     return (ring, identity), StartFacts(Region.OURS, held, manifest.clean)
 
 
-def _served(path: Path) -> bool:
+def _needed(identity: region.Identity) -> bool:
+    """Tell whether another log's region is in use, or holds records that are nowhere else."""
+    path = identity.directory
     if not (path / LOCK_FILE).exists():
         return False
     lock = LockFile(path)
     try:
-        return lock.any_held(SUPERVISOR, CLIENTS)
+        if lock.any_held(SUPERVISOR, CLIENTS):
+            return True
     finally:
         lock.close()
+    with Directory.open(path, create=False) as directory:
+        found = manifests.load(directory)
+    return found is not None and found.uuid == identity.uuid and not found.clean
 
 
 def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) -> int:
@@ -171,18 +179,20 @@ def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) 
     return end
 
 
-def _recover(directory: Directory, found: Manifest, synced: int, written: int) -> Manifest:
+def _recover(
+    directory: Directory, found: Manifest, synced: int, written: int, mode: int
+) -> Manifest:
     """Recover the files and return the manifest of the next epoch, saved."""
     if found.epoch == 0:
         manifest = replace(found, epoch=1, clean=False)
     else:
-        recovered = recover(directory, synced_lsn=synced, written_lsn=written)
+        recovered = recover(directory, synced_lsn=synced, written_lsn=written, mode=mode)
         for name in recovered.quarantined:
             logger.warning("torn tail: a copy is in quarantine/%s", name)
         manifest = replace(
             recovered.manifest, name=found.name, epoch=recovered.manifest.epoch + 1, clean=False
         )
-    manifests.save(directory, manifest)
+    manifests.save(directory, manifest, mode=mode)
     return manifest
 
 
@@ -197,10 +207,9 @@ def _create(path: Path, manifest: Manifest, options: Options, lock: LockFile) ->
         segment_size=options.segment_size,
         sync_interval_ns=round(options.sync_interval_s * 1e9),
         created_ns=time.time_ns(),
+        mode=options.mode,
         name=manifest.name,
         directory=path,
     )
-    ring = region.create(
-        identity, start_lsn=manifest.start_lsn, head_lsn=end_lsn, mode=options.mode
-    )
+    ring = region.create(identity, start_lsn=manifest.start_lsn, head_lsn=end_lsn)
     return Client(manifest.name, role=SUPERVISOR, attached=(ring, identity), lock=lock)

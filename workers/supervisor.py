@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from logstore import status
 from logstore.errors import InUse, LogstoreError, NotRunning
 from logstore.files import Directory
 from logstore.options import Options
@@ -30,6 +31,7 @@ from logstore.ring.repair import Liveness, repair_guard
 from logstore.segments import manifest as manifests
 from logstore.workers import startup
 from logstore.workers.children import Child, Watch
+from logstore.workers.report import tell
 
 TICK_S: Final = 0.25
 STOP_GRACE_S: Final = 10.0  # for live clients to finish the frames they are filling
@@ -49,11 +51,15 @@ class Supervisor:
         """
         self.directory = Directory.open(path, create=True)
         self._lock = LockFile(self.directory.path, mode=options.mode)
-        if not self._lock.take(SUPERVISOR):
-            raise self._in_use()
         self._options = options
-        started = startup.start(self.directory, self._lock, options, name)
-        self.client = started.client
+        try:
+            if not self._lock.take(SUPERVISOR):
+                raise self._in_use()
+            self.client = startup.start(self.directory, self._lock, options, name).client
+        except BaseException:
+            self._lock.close()
+            self.directory.close()
+            raise
         self._ring = self.client.ring
         self._liveness = Liveness(self._ring, self.directory.path)
         self._watch = Watch(self._ring, self._liveness)
@@ -61,8 +67,10 @@ class Supervisor:
             role: Child(role, self.directory.path, self.client) for role in (COMMITTER, SYNCER)
         }
         self._stopping = False
+        self._lonely = False  # stopping because the last client has left, not because told to
         self._last_client_s = time.monotonic()
         self._told: State | None = None
+        self._told_stall = 0
 
     def _in_use(self) -> InUse:
         """Say who runs this directory."""
@@ -91,7 +99,7 @@ class Supervisor:
             if self.client.state == State.STARTING:
                 self._ring.set_state(State.RUNNING)
             ready()
-            while not self._stopping:
+            while not self._stopping or self._somebody_came():
                 self._watch.wait(TICK_S)
                 self._look_after()
             return self._stop()
@@ -135,6 +143,7 @@ class Supervisor:
         if repair_guard(self._ring, self._liveness):
             logger.warning("freed the guard from a dead client")
         self._tell_state()
+        self._tell_stall()
         if self._options.linger_s is not None:
             self._leave_when_alone(self._options.linger_s)
 
@@ -151,23 +160,56 @@ class Supervisor:
             logger.info("log is %s", state.name)
         self._told = state
 
+    def _tell_stall(self) -> None:
+        """Report, once, a writer that lives and does not finish its frame; nothing is taken."""
+        stall = status.stall(self._ring)
+        if stall is not None and stall["lsn"] != self._told_stall:
+            self._told_stall = stall["lsn"]
+            logger.warning(
+                "pid %d does not finish its record at LSN %d; all later ones wait for it",
+                stall["pid"],
+                stall["lsn"],
+            )
+
     def _leave_when_alone(self, linger_s: float) -> None:
         now = time.monotonic()
         if self._liveness.any_held(FIRST_CLIENT, LAYOUT["CLIENTS"]):
             self._last_client_s = now
         elif now - self._last_client_s >= linger_s:
             logger.info("the last client left %.1f s ago", now - self._last_client_s)
-            self._stopping = True
+            self._lonely = self._stopping = True
+
+    def _somebody_came(self) -> bool:
+        """Before leaving alone, close the doors; if a client came just before, open them again.
+
+        Invariant: a client takes its lock and then looks at the state; we close the doors and then
+        look at the locks. So it sees closed doors and waits, or we see it and stay.
+        """
+        if not self._lonely or self.client.state != State.RUNNING:
+            return False
+        if not self._close_doors(State.STARTING) or not self._liveness.any_held(
+            FIRST_CLIENT, LAYOUT["CLIENTS"]
+        ):
+            return False
+        self._ring.set_state(State.RUNNING)
+        self._lonely = self._stopping = False
+        self._last_client_s = time.monotonic()
+        return True
 
     # The end.
 
     def _stop(self) -> int:
         """Drain, sync, seal, remove the region; without success the region stays for salvage."""
-        clean = self.client.state != State.FAILED and self._close_doors() and self._await_closed()
+        clean = (
+            self.client.state != State.FAILED
+            and self._close_doors(State.DRAINING)
+            and self._await_closed()
+        )
         for child in self._children.values():
             child.end(kill=not clean)
         self._liveness.close()
-        if clean:
+        if clean or not self.directory.path.exists():
+            # Without the directory there is nothing to recover into.
             region.unlink(self.client.identity.name)
         self.client.close()
         self._lock.close()
@@ -175,10 +217,10 @@ class Supervisor:
         logger.info("stopped %s", "cleanly" if clean else "with the ring left for recovery")
         return 0 if clean else 1
 
-    def _close_doors(self) -> bool:
-        """Refuse new reservations from here on."""
+    def _close_doors(self, state: State) -> bool:
+        """Set a state in which nothing can be reserved; after it no reservation is under way."""
         deadline = time.monotonic() + STOP_GRACE_S
-        while not self._ring.set_state(State.DRAINING, 0.1):
+        while not self._ring.set_state(state, 0.1):
             repair_guard(self._ring, self._liveness)
             if time.monotonic() > deadline:
                 return False
@@ -210,27 +252,6 @@ def run(
     return Supervisor(path, options, name).run(ready)
 
 
-def _tell(fd: int, error: LogstoreError | None) -> None:
-    """Report over the pipe of who started us: ready, or why not."""
-    if fd < 0:
-        return
-    fields = {}
-    if error is not None:
-        fields = {
-            "error": type(error).__name__,
-            "message": error.message,
-            "path": str(error.path) if error.path else None,
-            "segment": error.segment,
-            "offset": error.offset,
-            "lsn": error.lsn,
-            "errno": error.errno,
-            "pid": error.pid,
-        }
-    with contextlib.suppress(OSError):
-        os.write(fd, json.dumps(fields).encode() + b"\n")
-        os.close(fd)
-
-
 def _detach() -> None:
     """Leave the caller's session and family; the caller sees this process end at once."""
     if os.fork():
@@ -253,10 +274,10 @@ def main(argv: list[str]) -> int:
     try:
         options = Options.load(arguments.directory, **json.loads(arguments.options))
         supervisor = Supervisor(arguments.directory, options, arguments.name)
-        return supervisor.run(lambda: _tell(arguments.ready_fd, None))
+        return supervisor.run(lambda: tell(arguments.ready_fd, None))
     except LogstoreError as error:
         logger.error("%s", error)
-        _tell(arguments.ready_fd, error)
+        tell(arguments.ready_fd, error)
         return 1
 
 

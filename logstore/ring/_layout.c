@@ -18,12 +18,13 @@ static const struct entry entries[] = {
     AT(eager_until_ns), AT(attach_count), AT(state), AT(failure_errno), AT(failure_stage),
     AT(failure_path), AT(start), AT(checkpointed), AT(revert_count), AT(newest_revert_lsn),
     AT(group_count), AT(segment_count), AT(segment_base), AT(segments_synced), AT(drains),
-    AT(drain_bytes), AT(aborts), AT(rotations), AT(drain_size), AT(syncs), AT(sync_bytes),
+    AT(drain_bytes), AT(aborts), AT(rotations), AT(blocked_lsn),
+    AT(blocked_owner), AT(blocked_since_ns), AT(drain_size), AT(syncs), AT(sync_bytes),
     AT(sync_time), AT(repairs), AT(committer_restarts), AT(syncer_restarts), AT(groups), AT(clients),
 
     IDENTITY(magic), IDENTITY(layout_version), IDENTITY(header_size), IDENTITY(uuid),
     IDENTITY(boot_id), IDENTITY(epoch), IDENTITY(salt), IDENTITY(ring_size), IDENTITY(segment_size),
-    IDENTITY(sync_interval_ns), IDENTITY(created_ns), IDENTITY(name), IDENTITY(directory),
+    IDENTITY(sync_interval_ns), IDENTITY(created_ns), IDENTITY(mode), IDENTITY(name), IDENTITY(directory),
 
     CLIENT(generation), CLIENT(pid), CLIENT(start_ticks), CLIENT(attached_ns), CLIENT(appends),
     CLIENT(bytes), CLIENT(batches), CLIENT(stalls), CLIENT(pinned_lsn), CLIENT(command),
@@ -48,6 +49,7 @@ static const struct entry entries[] = {
     CONSTANT(WRONG_STATE), CONSTANT(TIMED_OUT), CONSTANT(TOO_LARGE), CONSTANT(STOP_DRY),
     CONSTANT(STOP_BLOCKED), CONSTANT(STOP_LIMIT), CONSTANT(STOP_DAMAGED),
     {"CLOSED", STATUS_CLOSED},
+    {"STALLED", STATUS_STALLED},
 };
 
 PyObject *layout_dict(void)

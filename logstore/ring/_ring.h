@@ -13,6 +13,8 @@
 #define LARGE_PAYLOAD 65536u
 /* A status for the hook that ring.h does not know: this attachment was closed. */
 #define STATUS_CLOSED 7
+/* Likewise: a slice ended without success, and there is time left. */
+#define STATUS_STALLED 8
 
 typedef struct {
     PyObject_HEAD
@@ -29,6 +31,19 @@ typedef struct {
 #define END_BLOCKING(self) Py_END_ALLOW_THREADS (self)->blocking--; }
 
 extern PyType_Spec slot_spec;
+
+/* Where and when a reservation is to be made; the optional arguments (timeout, group, kind). */
+struct options {
+    PyObject *timeout;
+    uint16_t group;
+    uint8_t kind;
+};
+
+int check_arguments(Py_ssize_t nargs, const char *name);
+int take_options(PyObject *const *args, Py_ssize_t nargs, struct options *options);
+uint32_t takes_seq(uint8_t kind);
+int reserve_ring(RingObject *self, const struct ls_request *want, struct ls_slot *slot,
+                 PyObject *timeout);
 
 uint64_t deadline_of(PyObject *timeout, int *failed);
 int call_hook(RingObject *self, int status, uint64_t detail);

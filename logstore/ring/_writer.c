@@ -1,9 +1,7 @@
-/* The Python face, writers' part: append, append_many, reserve and its Slot, wait. */
+/* The Python face, the writers' part: append, append_many, offer, wait. */
 #include "ring/_ring.h"
 
 #include <string.h>
-
-PyTypeObject *slot_type;
 
 /* A payload's bytes, pinned while they are copied.  A bytes object needs no pin. */
 struct payload {
@@ -40,14 +38,7 @@ static void drop_payload(struct payload *payload)
         PyBuffer_Release(&payload->view);
 }
 
-/* Where and when a reservation is to be made; the optional arguments (timeout, group, kind). */
-struct options {
-    PyObject *timeout;
-    uint16_t group;
-    uint8_t kind;
-};
-
-static int take_options(PyObject *const *args, Py_ssize_t nargs, struct options *options)
+int take_options(PyObject *const *args, Py_ssize_t nargs, struct options *options)
 {
     unsigned long group = nargs > 1 ? PyLong_AsUnsignedLong(args[1]) : 0;
     unsigned long kind = nargs > 2 ? PyLong_AsUnsignedLong(args[2]) : LS_DATA;
@@ -64,7 +55,7 @@ static int take_options(PyObject *const *args, Py_ssize_t nargs, struct options 
 }
 
 /* Only records are numbered; frames about records are not. */
-static uint32_t takes_seq(uint8_t kind)
+uint32_t takes_seq(uint8_t kind)
 {
     return kind == LS_DATA || kind == LS_TXN_PART;
 }
@@ -74,10 +65,10 @@ static int go_on(RingObject *self, enum ls_status status, uint64_t deadline_ns, 
 {
     if (status == LS_INTERRUPTED)
         return PyErr_CheckSignals();
-    if (status == LS_TOO_LARGE || status == LS_WRONG_STATE)
-        return call_hook(self, status, span);
+    if ((status == LS_TOO_LARGE || status == LS_WRONG_STATE) && call_hook(self, status, span) < 0)
+        return -1;
     if (ls_now_ns() < deadline_ns)
-        return call_hook(self, status, span);
+        return call_hook(self, STATUS_STALLED, span);
     if (call_hook(self, LS_TIMED_OUT, status) == 0)
         PyErr_SetString(PyExc_TimeoutError, "timed out");
     return -1;
@@ -116,7 +107,7 @@ static int reserve_slowly(RingObject *self, const struct ls_request *want, struc
     return 0;
 }
 
-static int reserve(RingObject *self, const struct ls_request *want, struct ls_slot *slot,
+int reserve_ring(RingObject *self, const struct ls_request *want, struct ls_slot *slot,
                    PyObject *timeout)
 {
     enum ls_status status;
@@ -137,7 +128,7 @@ static void fill(RingObject *self, const struct ls_slot *slot, const struct payl
     END_BLOCKING(self)
 }
 
-static int one_argument(Py_ssize_t nargs, const char *name)
+int check_arguments(Py_ssize_t nargs, const char *name)
 {
     if (nargs >= 1 && nargs <= 4)
         return 0;
@@ -154,7 +145,7 @@ PyObject *ring_append(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
     struct ls_slot slot;
     int failed;
 
-    if (one_argument(nargs, "append") < 0 || take_options(args + 1, nargs - 1, &options) < 0 ||
+    if (check_arguments(nargs, "append") < 0 || take_options(args + 1, nargs - 1, &options) < 0 ||
         take_payload(args[0], &payload) < 0)
         return NULL;
     want = (struct ls_request){.span = ls_span(payload.length),
@@ -162,7 +153,7 @@ PyObject *ring_append(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
                                .records = takes_seq(options.kind),
                                .group = options.group,
                                .kind = options.kind};
-    failed = reserve(self, &want, &slot, options.timeout);
+    failed = reserve_ring(self, &want, &slot, options.timeout);
     if (!failed)
         fill(self, &slot, &payload);
     drop_payload(&payload);
@@ -178,7 +169,7 @@ PyObject *ring_offer(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
     struct ls_slot slot;
     enum ls_status status;
 
-    if (one_argument(nargs, "offer") < 0 || take_options(args + 1, nargs - 1, &options) < 0 ||
+    if (check_arguments(nargs, "offer") < 0 || take_options(args + 1, nargs - 1, &options) < 0 ||
         take_payload(args[0], &payload) < 0)
         return NULL;
     want = (struct ls_request){.span = ls_span(payload.length),
@@ -254,7 +245,7 @@ static PyObject *append_batch(RingObject *self, struct batch *batch, const struc
 
     if (batch->count == 0)
         return refuse_closed(self) < 0 ? NULL : PyList_New(0);
-    if (reserve(self, &want, &slot, options->timeout) < 0)
+    if (reserve_ring(self, &want, &slot, options->timeout) < 0)
         return NULL;
     if (batch->bytes < LARGE_PAYLOAD) {
         ls_fill_batch(&self->ring, &slot, batch->parts, (size_t)batch->count, want.group, want.kind);
@@ -274,7 +265,7 @@ PyObject *ring_append_many(RingObject *self, PyObject *const *args, Py_ssize_t n
     PyObject *items;
     PyObject *result = NULL;
 
-    if (one_argument(nargs, "append_many") < 0 || take_options(args + 1, nargs - 1, &options) < 0)
+    if (check_arguments(nargs, "append_many") < 0 || take_options(args + 1, nargs - 1, &options) < 0)
         return NULL;
     /* A tuple of our own: another thread may change the caller's list while the GIL is released. */
     items = PySequence_Tuple(args[0]);
@@ -345,159 +336,3 @@ PyObject *ring_poll(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     return PyBool_FromLong(status == LS_OK);
 }
-
-/* A reservation in the ring, being filled by its owner through the buffer protocol. */
-typedef struct {
-    PyObject_HEAD
-    RingObject *owner;
-    struct ls_slot slot;
-    uint64_t length;
-    Py_ssize_t exports;
-    int done;
-} SlotObject;
-
-/* reserve(size, timeout=None, group=0, kind=DATA) -> Slot */
-PyObject *ring_reserve(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
-{
-    struct options options;
-    struct ls_request want;
-    SlotObject *slot;
-    unsigned long long size;
-
-    if (one_argument(nargs, "reserve") < 0 || take_options(args + 1, nargs - 1, &options) < 0)
-        return NULL;
-    size = PyLong_AsUnsignedLongLong(args[0]);
-    if (PyErr_Occurred())
-        return NULL;
-    if (size > self->ring.capacity)
-        size = self->ring.capacity; /* too large in any case, and its span cannot overflow */
-    slot = (SlotObject *)((allocfunc)PyType_GetSlot(slot_type, Py_tp_alloc))(slot_type, 0);
-    if (slot == NULL)
-        return NULL;
-    slot->done = 1;
-    /* The in-flight word tells the span, not the length: the exact size is stored at publish. */
-    want = (struct ls_request){.span = ls_span(size), .bytes = size,
-                               .records = takes_seq(options.kind),
-                               .group = options.group, .kind = options.kind};
-    if (reserve(self, &want, &slot->slot, options.timeout) < 0) {
-        Py_DECREF(slot);
-        return NULL;
-    }
-    Py_INCREF((PyObject *)self);
-    slot->owner = self;
-    slot->length = size;
-    slot->done = 0;
-    return (PyObject *)slot;
-}
-
-static int slot_getbuffer(SlotObject *self, Py_buffer *view, int flags)
-{
-    if (self->done) {
-        PyErr_SetString(PyExc_BufferError, "the reservation is published or aborted already");
-        return -1;
-    }
-    if (PyBuffer_FillInfo(view, (PyObject *)self, ls_payload(&self->owner->ring, self->slot.lsn),
-                          (Py_ssize_t)self->length, 0, flags) < 0)
-        return -1;
-    self->exports++;
-    return 0;
-}
-
-static void slot_releasebuffer(SlotObject *self, Py_buffer *view)
-{
-    (void)view;
-    self->exports--;
-}
-
-static int finish(SlotObject *self)
-{
-    if (refuse_closed(self->owner) < 0)
-        return -1;
-    if (self->done || self->exports > 0) {
-        PyErr_SetString(PyExc_BufferError, self->done ? "the reservation is finished already"
-                                                      : "the buffer is still in use");
-        return -1;
-    }
-    self->done = 1;
-    return 0;
-}
-
-static PyObject *slot_publish(SlotObject *self, PyObject *unused)
-{
-    (void)unused;
-    if (finish(self) < 0)
-        return NULL;
-    BEGIN_BLOCKING(self->owner)
-    ls_publish(&self->owner->ring, self->slot.lsn, self->length);
-    END_BLOCKING(self->owner)
-    Py_RETURN_NONE;
-}
-
-/* After close the frame is the committer's: its owner counts as dead. */
-static void abandon(SlotObject *self)
-{
-    if (!self->done && !self->owner->closed)
-        ls_abort(&self->owner->ring, self->slot.lsn);
-    self->done = 1;
-}
-
-/* Abort works with the buffer still exported: what is written through it afterwards is the caller's
- * loss, so the payload is not exposed as a record. */
-static PyObject *slot_abort(SlotObject *self, PyObject *unused)
-{
-    (void)unused;
-    if (self->done)
-        return PyErr_Format(PyExc_BufferError, "the reservation is finished already");
-    abandon(self);
-    Py_RETURN_NONE;
-}
-
-static void slot_dealloc(SlotObject *self)
-{
-    PyTypeObject *type = Py_TYPE((PyObject *)self);
-    abandon(self);
-    Py_XDECREF((PyObject *)self->owner);
-    ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
-    Py_DECREF(type);
-}
-
-static PyObject *slot_lsn(SlotObject *self, void *unused)
-{
-    (void)unused;
-    return PyLong_FromUnsignedLongLong(self->slot.lsn);
-}
-
-static PyObject *slot_seq(SlotObject *self, void *unused)
-{
-    (void)unused;
-    return PyLong_FromUnsignedLongLong(self->slot.seq);
-}
-
-static PyMethodDef slot_methods[] = {
-    {"publish", (PyCFunction)(void (*)(void))slot_publish, METH_NOARGS, NULL},
-    {"abort", (PyCFunction)(void (*)(void))slot_abort, METH_NOARGS, NULL},
-    {0},
-};
-
-static PyGetSetDef slot_getset[] = {
-    {"lsn", (getter)slot_lsn, NULL, NULL, NULL},
-    {"seq", (getter)slot_seq, NULL, NULL, NULL},
-    {0},
-};
-
-static PyType_Slot slot_slots[] = {
-    {Py_tp_dealloc, slot_dealloc},
-    {Py_tp_methods, slot_methods},
-    {Py_tp_getset, slot_getset},
-    {Py_bf_getbuffer, slot_getbuffer},
-    {Py_bf_releasebuffer, slot_releasebuffer},
-    {Py_tp_doc, "A reservation being filled; see _ring.pyi."},
-    {0, NULL},
-};
-
-PyType_Spec slot_spec = {
-    .name = "logstore.ring._ring.Slot",
-    .basicsize = sizeof(SlotObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = slot_slots,
-};

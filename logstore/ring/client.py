@@ -159,16 +159,26 @@ class Client:
                 "or start the service with a larger ring_size"
             )
         if status == Status.WRONG_STATE:
-            raise self.state_error()
+            self._wrong_state()
         if status == Status.TIMED_OUT:
             raise self._timed_out(detail)
-        self.look_around()
+        if status == Status.STALLED:
+            self.look_around()
+
+    def _wrong_state(self) -> None:
+        """Raise what the state means; while doors are closed for a moment, wait for that moment."""
+        if self.state == State.STARTING:
+            time.sleep(0.001)
+        elif self.state != State.RUNNING:
+            raise self.state_error()
 
     def _timed_out(self, reason: int) -> LogstoreError:
         if reason == Status.NO_ROOM:
             if self.state == State.FULL:
                 return self.state_error()
             return RingFull("the ring stayed full until the time-out; nothing was appended")
+        if reason == Status.WRONG_STATE:
+            return self.state_error()
         if reason == Status.BUSY:
             return RingFull("the guard stayed busy until the time-out; nothing was appended")
         return Timeout("the awaited position was not reached in time; what was appended stands")
@@ -197,7 +207,7 @@ class Client:
         place, stage, number = failure(self.ring)
         if state == State.FULL:
             return DiskFull(
-                "the disk is full; nothing appended is lost, and the log goes on once there is room",
+                "the disk is full; nothing appended is lost, the log goes on once there is room",
                 path=place,
                 errno=number,
             )

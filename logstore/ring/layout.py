@@ -48,6 +48,7 @@ class Status(IntEnum):
     TIMED_OUT = LAYOUT["TIMED_OUT"]
     TOO_LARGE = LAYOUT["TOO_LARGE"]
     CLOSED = LAYOUT["CLOSED"]
+    STALLED = LAYOUT["STALLED"]
 
 
 class Stop(IntEnum):

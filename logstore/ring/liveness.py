@@ -34,16 +34,20 @@ class LockFile:
     process holds a byte, ask through another `LockFile`. Any thread may call any method.
     """
 
-    def __init__(self, directory: Path, *, mode: int = 0o600) -> None:
-        """Open the lock file of a data directory, and create it if it is missing.
+    def __init__(self, directory: Path, *, mode: int | None = None) -> None:
+        """Open the lock file of a data directory; with `mode`, create it if it is missing.
 
         Raises:
             PermissionDenied: The file may not be opened for writing.
         """
         self.path = directory / NAME
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            self._fd = os.open(self.path, flags, mode)
+            if mode is None:
+                self._fd = os.open(self.path, flags)
+            else:
+                self._fd = os.open(self.path, flags | os.O_CREAT, mode)
+                os.fchmod(self._fd, mode)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP):
                 raise PermissionDenied(

@@ -31,7 +31,7 @@ from logstore.ring.layout import HEADER_SIZE
 
 SHM: Final = Path("/dev/shm")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_NUMBERS: Final = struct.Struct("<QII16s16sQQQQQQ")  # as struct ls_identity begins, magic included
+_NUMBERS: Final = struct.Struct("<QII16s16sQQQQQQQ")  # as struct ls_identity begins, magic included
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Identity:
     segment_size: int
     sync_interval_ns: int
     created_ns: int
+    mode: int
     name: str
     directory: Path
 
@@ -75,7 +76,7 @@ def boot_id() -> bytes:
     return bytes.fromhex(text.strip().replace("-", ""))
 
 
-def create(identity: Identity, *, start_lsn: int, head_lsn: int, mode: int) -> Ring:
+def create(identity: Identity, *, start_lsn: int, head_lsn: int) -> Ring:
     """Create region and semaphore, and map the region. The supervisor's lock must be held.
 
     All memory is allocated here, so a full /dev/shm is an error now and never a SIGBUS later.
@@ -85,7 +86,7 @@ def create(identity: Identity, *, start_lsn: int, head_lsn: int, mode: int) -> R
         PermissionDenied: The name is taken by another user's object.
         SharedMemoryFull: /dev/shm has no room; the message says how much is needed.
     """
-    name = shared_name(identity.name)
+    name, mode = shared_name(identity.name), identity.mode
     size = HEADER_SIZE + identity.ring_size
     try:
         memory = posix_ipc.SharedMemory(name, posix_ipc.O_CREX, mode=mode)
@@ -160,6 +161,7 @@ def _write_identity(ring: Ring, identity: Identity) -> None:
         identity.segment_size,
         identity.sync_interval_ns,
         identity.created_ns,
+        identity.mode,
     )
     ring.write_header(0, numbers)
 
@@ -207,9 +209,8 @@ def _read_identity(fd: int, place: Path) -> Identity:
     header = os.pread(fd, 4096, 0)
     if len(header) < 4096 or header[:8] == bytes(8):
         raise NotRunning("the log is just starting", path=place)
-    magic, version, header_size, uuid, boot, epoch, salt, ring, segment, interval, created = (
-        _NUMBERS.unpack_from(header)
-    )
+    magic, version, header_size, uuid, boot, epoch, salt, ring, *rest = _NUMBERS.unpack_from(header)
+    segment, interval, created, mode = rest
     if magic != LAYOUT["MAGIC"]:
         raise Corruption("not a region of logstore", path=place)
     if version != LAYOUT["LAYOUT_VERSION"] or header_size != HEADER_SIZE:
@@ -229,6 +230,7 @@ def _read_identity(fd: int, place: Path) -> Identity:
         segment_size=segment,
         sync_interval_ns=interval,
         created_ns=created,
+        mode=mode,
         name=_text(header, "name"),
         directory=Path(_text(header, "directory")),
     )

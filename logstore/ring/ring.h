@@ -79,6 +79,7 @@ struct ls_identity {
     uint64_t segment_size;
     uint64_t sync_interval_ns;
     uint64_t created_ns;
+    uint64_t mode; /* permissions of everything the service creates */
     char name[64];
     char directory[3072];
 };
@@ -149,6 +150,9 @@ struct ls_region {
     _Atomic uint64_t drain_bytes;
     _Atomic uint64_t aborts;
     _Atomic uint64_t rotations;
+    _Atomic uint64_t blocked_lsn;      /* the frame in flight that all else waits for; 0 = none */
+    _Atomic uint64_t blocked_owner;    /* its owner's token */
+    _Atomic uint64_t blocked_since_ns; /* monotonic */
     _Atomic uint64_t drain_size[LS_BUCKETS]; /* log2 of bytes */
 
     alignas(LS_LINE) _Atomic uint64_t syncs;

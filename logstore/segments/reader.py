@@ -10,15 +10,21 @@ from typing import Final, Self
 from logstore.errors import Corruption, IncompatibleFormat, InvalidLSN, LogstoreError, NotFound
 from logstore.files import Directory
 from logstore.format import SegmentHeader
-from logstore.frames import SHORT, UNKNOWN_KIND, Record, scan
+from logstore.frames import END, SHORT, UNKNOWN_KIND, Record, scan
 from logstore.lsn import require_lsn
 from logstore.segments.disk_errors import reading
 from logstore.segments.footer import footer_from
 from logstore.segments.segment import bases_of, header_from, placed, read_header, segment_name
 from logstore.segments.survey import survey_segment
 
-CHUNK: Final = 256 * 1024
-"""Bytes per read; a second-level cache holds them while they are taken apart."""
+CHUNK: Final = 1024 * 1024
+"""Bytes per read when payloads are copied."""
+
+VIEWED_CHUNK: Final = 256 * 1024
+"""Bytes per read when they are not: each chunk then lives as long as any of its records."""
+
+LOAD_SIZE: Final = 2048
+"""Bytes read at first for a single record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,36 @@ class SegmentReader:
             if records:
                 yield records
 
+    def load(self, lsn: int, limit_lsn: int, names: list[str], *, kinds: int) -> Record:
+        """Return the one record at `lsn`; reads little more than it.
+
+        Args:
+            lsn: Where its frame begins, below the limit.
+            limit_lsn: How far the files have been written, a frame's end.
+            names: Group names by id.
+            kinds: Which kinds count as records.
+
+        Raises:
+            InvalidLSN: No frame begins there, or one that is not of these kinds.
+            NotFound, Corruption, IncompatibleFormat, ReadFailed: As `chunks`.
+        """
+        segment = self._segment_at(lsn)
+        size = LOAD_SIZE
+        while True:
+            with reading(segment.name):
+                data = self._directory.read(segment.fd, size, segment.header.offset_of(lsn))
+            records, _, verdict = scan(
+                data, lsn, segment.header.salt, limit_lsn, names, kinds=kinds, max_records=1
+            )
+            if records and records[0].lsn == lsn:
+                return records[0]
+            if verdict != SHORT or len(data) < size or records:
+                break
+            size *= 4
+        if verdict == END or records:
+            raise InvalidLSN("the frame here is not a record", lsn=lsn)
+        raise self._trouble(segment, lsn, verdict, limit_lsn, first=True)
+
     def _scan(
         self,
         segment: _OpenSegment,
@@ -126,7 +162,7 @@ class SegmentReader:
     ) -> tuple[list[Record], int, int]:
         header = segment.header
         offset = header.offset_of(lsn)
-        size = len(self._buffer)
+        size = len(self._buffer) if copy else min(len(self._buffer), VIEWED_CHUNK)
         while True:
             wanted = min(size, limit_lsn - lsn)
             data = self._read(segment.fd, wanted, offset, copy)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from logstore.files import Directory
 from logstore.format import NO_CLAIM, Flag, Kind, SegmentHeader, encode_frame, encode_mark
@@ -128,45 +126,69 @@ class SmallLog:
             self.save(sealed=(*self.manifest.sealed, one), active_base_lsn=None)
 
     @property
-    def active(self) -> Path:
-        """The path of the segment that was begun last."""
+    def active(self) -> str:
+        """The name of the segment that was begun last."""
         assert self.header is not None
-        return self.directory.path / segment_name(self.header.base_lsn)
+        return segment_name(self.header.base_lsn)
 
     def close(self) -> None:
         if self.fd >= 0:
             self.directory.close_file(self.fd)
-        self.directory.close()
+            self.fd = -1
 
 
-def three_segments(path: Path, *, extra: Iterable[bytes] = ()) -> SmallLog:
+def three_segments(directory: Directory) -> SmallLog:
     """Make a log of two sealed segments and an active one, with six records."""
-    log = SmallLog(Directory.open(path, create=True))
+    log = SmallLog(directory)
     for first, second in ((b"one", b"two" * 30), (b"three", b""), (b"five", b"six" * 50)):
         if log.header is not None:
             log.seal()
         log.begin()
         log.put(first)
         log.put(second)
-    for payload in extra:
-        log.put(payload)
+    log.close()
     return log
 
 
-def copy_of(path: Path, target: Path) -> Directory:
-    """Open a fresh copy of a data directory."""
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(path, target)
-    return Directory.open(target, create=False)
+def contents(directory: Directory) -> dict[str, bytes]:
+    """Return all files of a data directory with their bytes."""
+    names = [name for name in directory.names() if name != "quarantine"]
+    if directory.exists("quarantine"):
+        names += [f"quarantine/{name}" for name in directory.names("quarantine")]
+    return {name: content(directory, name) for name in sorted(names)}
 
 
-def contents(path: Path) -> dict[str, bytes]:
-    """Return all files of a directory tree with their bytes."""
-    return {
-        str(file.relative_to(path)): file.read_bytes()
-        for file in sorted(path.rglob("*"))
-        if file.is_file()
-    }
+def content(directory: Directory, name: str) -> bytes:
+    """Return the bytes of one file."""
+    fd = directory.open_read(name)
+    try:
+        return directory.read(fd, directory.size(name), 0)
+    finally:
+        directory.close_file(fd)
+
+
+def change(directory: Directory, name: str, offset: int, new: bytes) -> None:
+    """Overwrite bytes of a file behind everybody's back."""
+    fd = directory.open_write(name)
+    try:
+        directory.write(fd, new, offset)
+    finally:
+        directory.close_file(fd)
+
+
+def cut(directory: Directory, name: str, size: int) -> None:
+    """Change the length of a file behind everybody's back."""
+    fd = directory.open_write(name)
+    try:
+        directory.truncate(fd, size)
+    finally:
+        directory.close_file(fd)
+
+
+def flip(directory: Directory, name: str, offset: int, bit: int) -> None:
+    """Flip one bit of a file."""
+    (byte,) = content(directory, name)[offset : offset + 1]
+    change(directory, name, offset, bytes([byte ^ (1 << bit)]))
 
 
 def read_all(directory: Directory, end_lsn: int, start_lsn: int = 4096) -> list[Record]:
