@@ -160,6 +160,34 @@ PyObject *ring_append(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
     return failed ? NULL : PyLong_FromUnsignedLongLong(slot.lsn);
 }
 
+/* append_part(payload, timeout, group, transaction) -> (lsn, seq); 0: this is the first part. */
+PyObject *ring_append_part(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    struct payload payload;
+    struct options options;
+    struct ls_request want;
+    struct ls_slot slot;
+    uint64_t transaction;
+    int failed;
+
+    if (nargs != 4)
+        return PyErr_Format(PyExc_TypeError, "append_part(payload, timeout, group, transaction)");
+    transaction = PyLong_AsUnsignedLongLong(args[3]);
+    if (PyErr_Occurred() || take_options(args + 1, 2, &options) < 0 ||
+        take_payload(args[0], &payload) < 0)
+        return NULL;
+    want = (struct ls_request){.span = ls_span(sizeof transaction + payload.length),
+                               .bytes = payload.length,
+                               .records = 1,
+                               .group = options.group,
+                               .kind = LS_TXN_PART};
+    failed = reserve_ring(self, &want, &slot, options.timeout);
+    if (!failed)
+        ls_fill_part(&self->ring, &slot, transaction, payload.bytes, payload.length);
+    drop_payload(&payload);
+    return failed ? NULL : Py_BuildValue("KK", (unsigned long long)slot.lsn, (unsigned long long)slot.seq);
+}
+
 /* offer(payload, timeout, group, kind) -> lsn or -1: never waits, never calls the hook. */
 PyObject *ring_offer(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -278,6 +306,15 @@ PyObject *ring_append_many(RingObject *self, PyObject *const *args, Py_ssize_t n
     return result;
 }
 
+/* The record is as durable as asked for; but if anything was reverted, Python looks whether it was. */
+static PyObject *waited(RingObject *self, uint64_t lsn)
+{
+    if (atomic_load_explicit(&self->ring.region->revert_count, memory_order_acquire) != 0 &&
+        call_hook(self, STATUS_REVERTS, lsn) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 /* wait(level, lsn, timeout=None): until the watermark of `level` exceeds lsn. */
 PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -294,7 +331,7 @@ PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
     if (PyErr_Occurred())
         return NULL;
     if (ls_passed(&self->ring, level, lsn))
-        Py_RETURN_NONE;
+        return waited(self, lsn);
     deadline = deadline_of(nargs > 2 ? args[2] : NULL, &failed);
     if (failed)
         return NULL;
@@ -310,7 +347,7 @@ PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
     } while (status != LS_OK);
     if (level == LS_LEVEL_SYNCED && self->ring.semaphore != NULL)
         ls_histogram_add(me->durable_wait, ls_now_ns() - began);
-    Py_RETURN_NONE;
+    return waited(self, lsn);
 }
 
 /* poll(level, lsn, timeout) -> has the watermark of `level` passed lsn?  One slice, no hook. */
