@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from logstore.errors import Corruption, IncompatibleFormat, InvalidLSN, NotFound
+from logstore.files import Directory
 from logstore.format import Kind, SegmentHeader
 from logstore.segments import manifest as manifests
 from logstore.segments.footer import GroupRange, Point, read_footer
@@ -587,3 +589,20 @@ def test_frames_that_are_not_known_to_be_durable_are_written_again(synced_by: st
     recover(directory, synced_lsn=synced_lsn if synced_by == "region" else 0)
     assert (4096 + synced_lsn - 4336, 4096 + log.end_lsn - 4336) in directory.written
     assert min(offset for offset, _ in directory.written if offset) == 4096 + synced_lsn - 4336
+
+
+def test_it_does_the_same_on_a_real_disk(tmp_path: Path) -> None:
+    logs = []
+    for directory in (Directory.open(tmp_path / "log", create=True), MemoryDirectory()):
+        log = three_segments(directory)
+        log.put(b"torn")
+        flip(log.directory, log.active, 4096 + log.records[-1][0] - 4336, 0)
+        log.begin(named=False)
+        log.put(b"behind")
+        change(log.directory, log.active, 7000, b"stale")
+        recovered = _recovered(log)
+        assert _readable(log, recovered) == log.records[:6]
+        logs.append({n: d for n, d in contents(directory).items() if n != "next.tmp"})
+    assert logs[0] == logs[1]
+    copies = list((tmp_path / "log" / "quarantine").iterdir())
+    assert {copy.stat().st_mode & 0o777 for copy in copies} == {0o600}
