@@ -107,7 +107,7 @@ class SegmentReader:
         lsn = self._next_lsn = require_lsn(start_lsn, name="start_lsn")
         limit_lsn = limit()
         while lsn < limit_lsn or lsn < (limit_lsn := limit()):
-            segment = self._segment_at(lsn)
+            segment = self._segment_at(lsn, first=lsn == start_lsn)
             with reading(segment.name):
                 records, next_lsn, verdict = self._scan(segment, lsn, limit_lsn, names, kinds, copy)
             if next_lsn == lsn:
@@ -179,19 +179,20 @@ class SegmentReader:
         view = memoryview(self._buffer)[:wanted]
         return view[: self._directory.read_into(fd, view, offset)]
 
-    def _segment_at(self, lsn: int) -> _OpenSegment:
+    def _segment_at(self, lsn: int, *, first: bool) -> _OpenSegment:
         while True:
-            base_lsn = self._base_at(lsn)
+            base_lsn = self._base_at(lsn, first=first)
             if self._open is not None and base_lsn <= self._open.header.base_lsn <= lsn:
                 # Also when its name is gone: what is open can be read to its end.
                 return self._open
-            self.close()
             try:
-                self._open = self._opened(segment_name(base_lsn))
+                opened = self._opened(segment_name(base_lsn))
             except NotFound:
                 self._refresh()  # It was removed since the directory was listed.
             else:
-                return self._open
+                self.close()
+                self._open = opened
+                return opened
 
     def _opened(self, name: str) -> _OpenSegment:
         with reading(name):
@@ -202,16 +203,16 @@ class SegmentReader:
             self._directory.close_file(fd)
             raise
 
-    def _base_at(self, lsn: int) -> int:
+    def _base_at(self, lsn: int, *, first: bool) -> int:
         if not self._bases or lsn < self._bases[0]:
             self._refresh()
         index = bisect_right(self._bases, lsn) - 1
         if index >= 0:
             return self._bases[index]
-        if self._open is not None and self._open.header.base_lsn <= lsn:
+        if not first and self._open is not None and self._open.header.base_lsn <= lsn:
             return self._open.header.base_lsn
-        first = f"the first are at {self._bases[0]}" if self._bases else "there are none"
-        raise NotFound(f"there are no records at LSN {lsn}; {first}", path=self._directory.path)
+        there = f"the first are at {self._bases[0]}" if self._bases else "there are none"
+        raise NotFound(f"there are no records at LSN {lsn}; {there}", path=self._directory.path)
 
     def _refresh(self) -> None:
         with reading("the data directory"):
