@@ -22,8 +22,9 @@ from logstore.errors import (
     Unsupported,
 )
 from logstore.frames import Record
-from logstore.log import Log, attach, open
+from logstore.log import Log
 from logstore.lsn import FIRST_LSN, Durability, Watermarks
+from logstore.opening import attach, open
 from logstore.reservation import Reservation
 from logstore.status import Status
 

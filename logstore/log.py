@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import time
-import weakref
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING
 
-from logstore import service, status
-from logstore.errors import Closed, InvalidArgument, InvalidLSN, ReadOnly
+from logstore import status
+from logstore.errors import InvalidArgument, InvalidLSN
 from logstore.frames import Record
+from logstore.handle import Handle
 from logstore.lsn import Durability, Watermarks, require_durability, require_lsn
-from logstore.options import Options
 from logstore.reading import LogReader
 from logstore.reservation import Reservation
-from logstore.ring._ring import LAYOUT, Ring
-from logstore.ring.client import Client, require_timeout
+from logstore.ring._ring import LAYOUT
+from logstore.ring.client import require_timeout
 from logstore.ring.layout import WATERMARKS, Level
 
 if TYPE_CHECKING:
@@ -31,21 +27,9 @@ _LEVELS: dict[str, Level] = {
     "written": Level.WRITTEN,
     "synced": Level.SYNCED,
 }
-_logs: weakref.WeakSet[Log] = weakref.WeakSet()
 
 
-class _AttachOnUse:
-    """Stand in for the ring in a forked child: the first use attaches the child anew."""
-
-    def __init__(self, log: Log) -> None:
-        self._log = log
-
-    def __getattr__(self, name: str) -> object:
-        attribute: object = getattr(self._log._attach_again(), name)
-        return attribute
-
-
-class Log:
+class Log(Handle):
     """One process's handle on a running log.
 
     Threads may share it. A forked child may go on using it: its first call attaches anew. A
@@ -56,78 +40,6 @@ class Log:
         path: Its data directory.
         read_only: Whether appending is refused.
     """
-
-    def __init__(self, client: Client) -> None:
-        self.name = client.identity.name
-        self.path = client.identity.directory
-        self.read_only = client.read_only
-        self._client_now: Client | None = client
-        self._ring: Ring = client.ring
-        self._reader: LogReader | None = None
-        self._aio: AsyncLog | None = None
-        self._closed = False
-        _logs.add(self)
-
-    # Attachment.
-
-    @property
-    def _client(self) -> Client:
-        if self._client_now is None:
-            self._attach_again()
-        return cast(Client, self._client_now)
-
-    def _attach_again(self) -> Ring:
-        if self._closed:
-            raise Closed("this log object is closed; open or attach again")
-        client = service.attach_name(self.name, read_only=self.read_only, path=self.path)
-        self._client_now, self._ring = client, client.ring
-        return client.ring
-
-    def _after_fork(self) -> None:
-        """Forget the parent's client: its lock must tell of the parent alone."""
-        if self._client_now is not None:
-            self._client_now.forsake()
-        self._client_now = None
-        self._reader = self._aio = None
-        self._ring = cast(Ring, _AttachOnUse(self))
-
-    def close(self) -> None:
-        """Detach; idempotent.
-
-        Makes nothing durable: what is in the ring stays there and reaches the disk by itself. A
-        call that blocks in another thread ends with `Closed`.
-        """
-        if not self._closed:
-            self._closed = True
-            _logs.discard(self)
-            if self._aio is not None:
-                self._aio.shut_down()
-            if self._client_now is not None:
-                self._client_now.close()
-            if self._reader is not None:
-                self._reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if not getattr(self, "_closed", True):
-            self.close()
-
-    def __repr__(self) -> str:
-        closed = ", closed" if self._closed else ""
-        return f"<logstore.Log {self.name!r} at {str(self.path)!r}{closed}>"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _attach_pickled, (self.name, str(self.path), self.read_only)
 
     # Writing.
 
@@ -244,8 +156,7 @@ class Log:
 
     @property
     def _reading(self) -> LogReader:
-        if self._closed:
-            raise Closed("this log object is closed; open or attach again")
+        self._require_open()
         if self._reader is None:
             self._reader = LogReader(self._client)
         return self._reader
@@ -317,32 +228,16 @@ class Log:
         self._require_open()
         return status.sample(self._client)
 
-    def _require_open(self) -> None:
-        if self._closed:
-            raise Closed("this log object is closed; open or attach again")
-
     @property
     def aio(self) -> AsyncLog:
         """The same appends and waits for asyncio."""
+        # Imported here: asyncio would make every program that does not use it start slower.
         from logstore.aio import AsyncLog
 
         self._require_open()
         if self._aio is None:
             self._aio = AsyncLog(self)
         return self._aio
-
-
-class _ReadOnlyRing:
-    """Stand in for the ring's writing calls in a read-only handle."""
-
-    def __init__(self, ring: Ring) -> None:
-        self._ring = ring
-
-    def __getattr__(self, name: str) -> object:
-        if name in ("append", "append_many", "reserve"):
-            raise ReadOnly("this log was attached for reading; attach without read_only to append")
-        attribute: object = getattr(self._ring, name)
-        return attribute
 
 
 class _Countdown:
@@ -354,85 +249,3 @@ class _Countdown:
 
     def __call__(self) -> float | None:
         return None if self._end is None else max(0.0, self._end - time.monotonic())
-
-
-def _make(client: Client) -> Log:
-    log = Log(client)
-    if client.read_only:
-        log._ring = cast(Ring, _ReadOnlyRing(client.ring))
-    return log
-
-
-def open(
-    path: str | os.PathLike[str],
-    *,
-    name: str | None = None,
-    ring_size: int | str | None = None,
-    segment_size: int | str | None = None,
-    sync_interval_s: float | None = None,
-    mode: int | None = None,
-) -> Log:
-    """Open the log in a directory: attach to its service, or start one, with the log if it is new.
-
-    A service started here ends by itself a little after its last client. Settings matter only to
-    the start of a service; see `Options` for what they mean and where else they can be given.
-
-    Args:
-        path: The data directory; made if missing. An existing one must be a log or empty.
-        name: By which other processes attach; the directory's name if not given.
-        ring_size: Bytes of shared memory, a power of two; sizes may be strings such as "32MiB".
-        segment_size: Bytes after which a new segment file is begun.
-        sync_interval_s: How long records wait for the disk when nobody waits for them.
-        mode: Permissions, 0o600 or 0o660.
-
-    Raises:
-        InUse: Another log has the name, or this one runs under another name.
-        InvalidArgument: A setting or the name is not allowed, or the directory is no log's.
-        SharedMemoryFull: /dev/shm has no room for the ring.
-        Corruption, IncompatibleFormat, ReadFailed: The files cannot be used; nothing was changed.
-        PermissionDenied: The directory or the running service belongs to another user.
-    """
-    place = Path(path).absolute()
-    flags = {
-        "ring_size": ring_size,
-        "segment_size": segment_size,
-        "sync_interval_s": sync_interval_s,
-        "mode": mode,
-    }
-    Options.load(place, **flags)  # a wrong setting is told here, not in the service's log
-    return _make(service.open_client(place, name=name, flags=dict(flags)))
-
-
-def attach(name_or_path: str | os.PathLike[str], *, read_only: bool = False) -> Log:
-    """Attach to a running log by its name, or by its directory (a path object, or with a slash).
-
-    Args:
-        name_or_path: Which log.
-        read_only: Map the region read-only: for users who may read but not write it.
-
-    Raises:
-        NotRunning: No such log runs.
-        NotFound: The directory holds no log.
-        PermissionDenied: It runs as another user.
-        IncompatibleFormat: Its service is of another version.
-    """
-    if (
-        isinstance(name_or_path, str)
-        and "/" not in name_or_path
-        and name_or_path not in ("", ".", "..")
-    ):
-        return _make(service.attach_name(name_or_path, read_only=read_only))
-    place = Path(name_or_path).absolute()
-    return _make(service.attach_directory(place, read_only=read_only))
-
-
-def _attach_pickled(name: str, path: str, read_only: bool) -> Log:
-    return _make(service.attach_name(name, read_only=read_only, path=Path(path)))
-
-
-def _after_fork() -> None:
-    for log in list(_logs):
-        log._after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork)

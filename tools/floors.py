@@ -20,15 +20,15 @@ FACES = "faces"
 FLOORS = {
     "errors": 0,
     "lsn": 0,
-    "options": 1,
-    "format": 1,
-    "files": 1,
     "frames": 1,
-    "ring": 2,
-    "segments": 2,
-    FACES: 3,
-    "workers": 4,
-    "cli": 5,
+    "files": 1,
+    "format": 2,
+    "options": 2,
+    "ring": 3,
+    "segments": 3,
+    FACES: 4,
+    "workers": 5,
+    "cli": 6,
 }
 # errors.py and lsn.py are two files of one small room.
 ONE_ROOM = {"lsn": "errors"}

@@ -31,6 +31,7 @@ from logstore.ring.repair import Liveness, repair_guard
 from logstore.segments import manifest as manifests
 from logstore.workers import startup
 from logstore.workers.children import Child, Watch
+from logstore.workers.report import tell
 
 TICK_S: Final = 0.25
 STOP_GRACE_S: Final = 10.0  # for live clients to finish the frames they are filling
@@ -251,27 +252,6 @@ def run(
     return Supervisor(path, options, name).run(ready)
 
 
-def _tell(fd: int, error: LogstoreError | None) -> None:
-    """Report over the pipe of who started us: ready, or why not."""
-    if fd < 0:
-        return
-    fields = {}
-    if error is not None:
-        fields = {
-            "error": type(error).__name__,
-            "message": error.message,
-            "path": str(error.path) if error.path else None,
-            "segment": error.segment,
-            "offset": error.offset,
-            "lsn": error.lsn,
-            "errno": error.errno,
-            "pid": error.pid,
-        }
-    with contextlib.suppress(OSError):
-        os.write(fd, json.dumps(fields).encode() + b"\n")
-        os.close(fd)
-
-
 def _detach() -> None:
     """Leave the caller's session and family; the caller sees this process end at once."""
     if os.fork():
@@ -294,10 +274,10 @@ def main(argv: list[str]) -> int:
     try:
         options = Options.load(arguments.directory, **json.loads(arguments.options))
         supervisor = Supervisor(arguments.directory, options, arguments.name)
-        return supervisor.run(lambda: _tell(arguments.ready_fd, None))
+        return supervisor.run(lambda: tell(arguments.ready_fd, None))
     except LogstoreError as error:
         logger.error("%s", error)
-        _tell(arguments.ready_fd, error)
+        tell(arguments.ready_fd, error)
         return 1
 
 

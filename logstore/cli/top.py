@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -109,7 +110,7 @@ def _print(log: logstore.Log, interval: float, once: bool, as_json: bool) -> Non
             click.echo("\n".join(picture(status, per_second)))
         if once:
             return
-        click.get_text_stream("stdout").flush()
+        sys.stdout.flush()
 
 
 def _draw(log: logstore.Log, interval: float) -> None:
