@@ -15,11 +15,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
-COMPILED_MODULES = ("logstore.frames._frame", "logstore.ring._ring")
 STUBTEST = (
-    *(PYTHON, "-m", "mypy.stubtest", "--concise", "--mypy-config-file", "pyproject.toml"),
-    *("--allowlist", "tools/stubtest_allowlist.txt", "--ignore-unused-allowlist"),
+    "--concise",
+    "--mypy-config-file=pyproject.toml",
+    "--allowlist=tools/stubtest_allowlist.txt",
+    "--ignore-unused-allowlist",
 )
+COMPILED_MODULES = ("logstore.frames._frame", "logstore.ring._ring")
 PYTEST = (PYTHON, "-m", "pytest", "-q", "--no-header")
 
 
@@ -38,7 +40,7 @@ STEPS = (
     Step("floors", (PYTHON, "tools/floors.py")),
     Step("sizes", (PYTHON, "tools/sizes.py")),
     Step("types", (PYTHON, "-m", "mypy", "--no-error-summary")),
-    Step("stubs", (*STUBTEST, *COMPILED_MODULES)),
+    Step("stubs", (PYTHON, "-m", "mypy.stubtest", *STUBTEST, *COMPILED_MODULES)),
     Step("tests", (*PYTEST, "-m", "not process and not crash and not slow")),
     Step("process", (*PYTEST, "-m", "(process or crash) and not slow"), long=True),
     Step("slow", (*PYTEST, "-m", "slow"), long=True),

@@ -28,6 +28,7 @@ from logstore.ring.layout import CLIENTS, COMMITTER, SUPERVISOR, State
 from logstore.ring.liveness import NAME as LOCK_FILE
 from logstore.ring.liveness import LockFile
 from logstore.segments import manifest as manifests
+from logstore.segments.footer import GroupRange
 from logstore.segments.manifest import Manifest
 from logstore.segments.recover import recover
 from logstore.segments.recovery import Region, StartFacts, StartVerdict, start_verdict
@@ -77,10 +78,12 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
         written = _salvage(found.name, attached, lock)
     if chosen != found.name:
         _look(replace(found, name=chosen), directory.path, lock)  # raises if it is taken
-    manifest = _recover(directory, replace(found, name=chosen), synced, written, options.mode)
+    manifest, groups = _recover(
+        directory, replace(found, name=chosen), synced, written, options.mode
+    )
     for used in {found.name, chosen}:
         region.unlink(used)
-    return Started(_create(directory.path, manifest, options, lock), False)
+    return Started(_create(directory.path, manifest, groups, options, lock), False)
 
 
 def _new_log(directory: Directory, name: str | None) -> Manifest:
@@ -181,22 +184,30 @@ def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) 
 
 def _recover(
     directory: Directory, found: Manifest, synced: int, written: int, mode: int
-) -> Manifest:
-    """Recover the files and return the manifest of the next epoch, saved."""
+) -> tuple[Manifest, tuple[GroupRange, ...]]:
+    """Recover the files; return the manifest of the next epoch, saved, and all groups so far."""
+    groups: tuple[GroupRange, ...] = ()
     if found.epoch == 0:
         manifest = replace(found, epoch=1, clean=False)
     else:
         recovered = recover(directory, synced_lsn=synced, written_lsn=written, mode=mode)
+        groups = recovered.footer.groups if recovered.footer else ()
         for name in recovered.quarantined:
             logger.warning("torn tail: a copy is in quarantine/%s", name)
         manifest = replace(
             recovered.manifest, name=found.name, epoch=recovered.manifest.epoch + 1, clean=False
         )
     manifests.save(directory, manifest, mode=mode)
-    return manifest
+    return manifest, groups
 
 
-def _create(path: Path, manifest: Manifest, options: Options, lock: LockFile) -> Client:
+def _create(
+    path: Path,
+    manifest: Manifest,
+    groups: tuple[GroupRange, ...],
+    options: Options,
+    lock: LockFile,
+) -> Client:
     end_lsn = manifest.sealed[-1].end_lsn if manifest.sealed else manifest.start_lsn
     identity = region.Identity(
         uuid=manifest.uuid,
@@ -211,5 +222,10 @@ def _create(path: Path, manifest: Manifest, options: Options, lock: LockFile) ->
         name=manifest.name,
         directory=path,
     )
-    ring = region.create(identity, start_lsn=manifest.start_lsn, head_lsn=end_lsn)
+    ring = region.create(
+        identity,
+        start_lsn=manifest.start_lsn,
+        head_lsn=end_lsn,
+        groups=[(group.id, group.name, group.last_seq) for group in groups],
+    )
     return Client(manifest.name, role=SUPERVISOR, attached=(ring, identity), lock=lock)

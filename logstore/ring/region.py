@@ -11,6 +11,7 @@ import os
 import re
 import stat
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,9 +28,10 @@ from logstore.errors import (
     SharedMemoryFull,
 )
 from logstore.ring._ring import LAYOUT, Ring
-from logstore.ring.layout import HEADER_SIZE
+from logstore.ring.layout import HEADER_SIZE, group_offset
 
 SHM: Final = Path("/dev/shm")
+DEFAULT_GROUP: Final = "default"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _NUMBERS: Final = struct.Struct("<QII16s16sQQQQQQQ")  # as struct ls_identity begins, magic included
 
@@ -76,10 +78,22 @@ def boot_id() -> bytes:
     return bytes.fromhex(text.strip().replace("-", ""))
 
 
-def create(identity: Identity, *, start_lsn: int, head_lsn: int) -> Ring:
+def create(
+    identity: Identity,
+    *,
+    start_lsn: int,
+    head_lsn: int,
+    groups: Iterable[tuple[int, str, int]] = (),
+) -> Ring:
     """Create region and semaphore, and map the region. The supervisor's lock must be held.
 
     All memory is allocated here, so a full /dev/shm is an error now and never a SIGBUS later.
+
+    Args:
+        identity: Which log, which incarnation.
+        start_lsn: The oldest LSN there is.
+        head_lsn: Where the next frame will be.
+        groups: (id, name, last seq) of every group so far, by id.
 
     Raises:
         InUse: The name is taken by another log.
@@ -104,6 +118,7 @@ def create(identity: Identity, *, start_lsn: int, head_lsn: int) -> Ring:
             ring.store(LAYOUT[field], head_lsn)
         for field in ("start", "checkpointed"):
             ring.store(LAYOUT[field], start_lsn)
+        _write_groups(ring, groups)
         ring.store(LAYOUT["identity.magic"], LAYOUT["MAGIC"])
     except BaseException:
         unlink(identity.name)
@@ -141,6 +156,16 @@ def _make_semaphore(name: str, mode: int) -> None:
         posix_ipc.Semaphore(name, posix_ipc.O_CREX, mode=mode, initial_value=1).close()
     finally:
         os.umask(mask)
+
+
+def _write_groups(ring: Ring, groups: Iterable[tuple[int, str, int]]) -> None:
+    count = 1
+    for number, name, last_seq in [(0, DEFAULT_GROUP, 0), *groups]:
+        ring.write_header(group_offset(number, "name"), name.encode() + b"\0")
+        for field in ("seq", "written_seq", "synced_seq"):
+            ring.store(group_offset(number, field), last_seq)
+        count = max(count, number + 1)
+    ring.store(LAYOUT["group_count"], count)
 
 
 def _write_identity(ring: Ring, identity: Identity) -> None:
