@@ -13,7 +13,7 @@ import click
 from logstore.cli import exit_codes
 from logstore.cli.arguments import json_option, log_argument
 from logstore.cli.attaching import attach
-from logstore.cli.output import count_text, print_json, size_text
+from logstore.cli.output import plural, print_json, size_text
 from logstore.cli.verifying import Progress, Report, Verification
 from logstore.errors import LogstoreError, NotRunning
 from logstore.files import Directory
@@ -81,19 +81,17 @@ def _print(report: Report, path: str, as_json: bool) -> None:
             click.echo(f"{kind}: {error}")
     if as_json:
         verdict = "corrupt" if report.corrupt else "sound"
-        counted = {
+        numbers = {
             "segments": report.segments,
             "records": report.records,
             "bytes": report.bytes,
             "end_lsn": report.end_lsn,
         }
-        print_json({"type": "summary", "path": path, "verdict": verdict, **counted})
+        print_json({"type": "summary", "path": path, "verdict": verdict, **numbers})
         return
-    verdict = f"{len(report.corrupt)} places are corrupt" if report.corrupt else "sound"
-    click.echo(
-        f"{path}: {report.segments} segments, {count_text(report.records)} records, "
-        f"{size_text(report.bytes)}: {verdict}"
-    )
+    verdict = plural(len(report.corrupt), "corrupt place") if report.corrupt else "sound"
+    counted = f"{plural(report.segments, 'segment')}, {plural(report.records, 'record')}"
+    click.echo(f"{path}: {counted}, {size_text(report.bytes)}: {verdict}")
 
 
 def _place(error: LogstoreError) -> dict[str, Any]:
