@@ -12,11 +12,11 @@
 /* From this payload size on, filling is done without the GIL. */
 #define LARGE_PAYLOAD 65536u
 /* A status for the hook that ring.h does not know: this attachment was closed. */
-#define STATUS_CLOSED 7
+#define STATUS_CLOSED 20
 /* Likewise: a slice ended without success, and there is time left. */
-#define STATUS_STALLED 8
+#define STATUS_STALLED 21
 /* Likewise: a wait has succeeded, but something was reverted in this run: is it still there? */
-#define STATUS_REVERTS 9
+#define STATUS_REVERTS 22
 
 typedef struct {
     PyObject_HEAD
@@ -39,6 +39,7 @@ struct options {
     PyObject *timeout;
     uint16_t group;
     uint8_t kind;
+    uint64_t unreverted_since;
 };
 
 int check_arguments(Py_ssize_t nargs, const char *name);

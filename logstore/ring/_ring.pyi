@@ -84,9 +84,18 @@ class Ring:
 
     # Writers.
     def append(
-        self, payload: Buffer, timeout: float | None = None, group: int = 0, kind: int = 1, /
+        self,
+        payload: Buffer,
+        timeout: float | None = None,
+        group: int = 0,
+        kind: int = 1,
+        unreverted_since: int = 0,
+        /,
     ) -> int:
-        """Append one frame and return its LSN; blocks while the ring is full."""
+        """Append one frame and return its LSN; blocks while the ring is full.
+
+        With `unreverted_since`, refuse if a revert frame lies behind that LSN.
+        """
 
     def append_many(
         self,

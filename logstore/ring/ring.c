@@ -75,6 +75,9 @@ static enum ls_status reserve_guarded(struct ls_ring *ring, const struct ls_requ
 
     if (state != LS_STATE_RUNNING && state != LS_STATE_FULL)
         return LS_WRONG_STATE;
+    if (want->unreverted_since && atomic_load_explicit(&region->newest_revert_lsn,
+                                                       memory_order_relaxed) > want->unreverted_since)
+        return LS_REVERTED;
     if (!has_room(ring, head, want->span))
         return LS_NO_ROOM;
 

@@ -66,6 +66,7 @@ enum ls_status {
     LS_TIMED_OUT = 4,
     LS_INTERRUPTED = 5, /* a signal arrived: run its handler, then call again */
     LS_TOO_LARGE = 6,
+    LS_REVERTED = 7, /* a revert came after `unreverted_since` */
 };
 
 struct ls_identity {
@@ -197,7 +198,8 @@ struct ls_ring {
 struct ls_request {
     uint64_t span;    /* bytes in the ring, a multiple of 8 */
     uint64_t bytes;   /* payload bytes, for the counters */
-    uint32_t records; /* seqs to take: 0 for frames without one */
+    uint64_t unreverted_since; /* refuse if a revert frame lies behind this LSN; 0 = do not look */
+    uint32_t records;          /* seqs to take: 0 for frames without one */
     uint16_t group;
     uint8_t kind;
 };
