@@ -531,6 +531,54 @@ def test_an_older_copy_of_a_segment_is_corruption_when_others_prove_more() -> No
     assert _refused(log).segment == name
 
 
+def test_a_batch_of_which_the_region_says_that_it_was_written_must_have_its_end() -> None:
+    log = three_segments(MemoryDirectory())
+    batch_lsn = log.end_lsn
+    log.batch(b"a", b"b", whole=False)
+    assert _refused(log, written_lsn=log.end_lsn).segment == log.active
+    assert _recovered(log, written_lsn=batch_lsn).end_lsn == batch_lsn
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"previous_digest": 1}, {"previous_end_lsn": 4328}, {"previous_end_lsn": 0}],
+    ids=["of another predecessor", "of one that ends elsewhere", "of none"],
+)
+@pytest.mark.parametrize("proven", [False, True])
+def test_a_segment_that_does_not_follow_ends_the_log_or_is_corruption_if_it_was_durable(
+    other: dict[str, int], proven: bool
+) -> None:
+    log = three_segments(MemoryDirectory())
+    assert log.header is not None
+    header = replace(log.header, **other)  # type: ignore[arg-type]
+    change(log.directory, log.active, 0, header.encode())
+    if proven:
+        log.sync()
+        log.put(b"seven")
+        assert _refused(log).lsn == 4336
+    else:
+        assert _readable(log, _recovered(log)) == log.records[:4]
+
+
+def test_a_segment_that_follows_one_in_the_middle_of_another_ends_the_log() -> None:
+    log = three_segments(MemoryDirectory())
+    log.begin(named=False)
+    log.put(b"seven")
+    assert log.header is not None
+    header = replace(log.header, previous_end_lsn=4328)
+    change(log.directory, log.active, 0, header.encode())
+    assert _readable(log, _recovered(log)) == log.records[:6]
+
+
+def test_a_segment_of_another_log_in_place_of_a_dropped_one_is_corruption() -> None:
+    log = three_segments(MemoryDirectory())
+    first = log.manifest.sealed[0]
+    log.save(sealed=log.manifest.sealed[1:], start_lsn=first.end_lsn)
+    header = SegmentHeader(uuid=bytes(16), epoch=1, salt=1, base_lsn=4096)
+    change(log.directory, segment_name(4096), 0, header.encode())
+    assert _refused(log).segment == segment_name(4096)
+
+
 def test_what_compaction_had_no_time_to_remove_is_left_and_named() -> None:
     log = three_segments(MemoryDirectory())
     first = log.manifest.sealed[0]
