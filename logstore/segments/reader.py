@@ -113,7 +113,7 @@ class SegmentReader:
             if next_lsn == lsn:
                 # A segment's end looks like damage until the next segment explains it. Asking
                 # only here keeps the question out of the usual course.
-                behind_lsn = self._behind(segment, lsn, verdict)
+                behind_lsn = self._behind(segment, lsn)
                 if behind_lsn is None:
                     raise self._trouble(segment, lsn, verdict, limit_lsn, first=lsn == start_lsn)
                 next_lsn = behind_lsn
@@ -185,8 +185,7 @@ class SegmentReader:
     def _segment_at(self, lsn: int, *, first: bool) -> _OpenSegment:
         while True:
             base_lsn = self._base_at(lsn, first=first)
-            if self._open is not None and base_lsn <= self._open.header.base_lsn <= lsn:
-                # Also when its name is gone: what is open can be read to its end.
+            if self._open is not None and self._open.header.base_lsn == base_lsn:
                 return self._open
             try:
                 opened = self._opened(segment_name(base_lsn))
@@ -213,6 +212,7 @@ class SegmentReader:
         if index >= 0:
             return self._bases[index]
         if not first and self._open is not None and self._open.header.base_lsn <= lsn:
+            # Its name is gone, but it is open, and tells where to go on.
             return self._open.header.base_lsn
         there = f"the first are at {self._bases[0]}" if self._bases else "there are none"
         raise NotFound(f"there are no records at LSN {lsn}; {there}", path=self._directory.path)
@@ -221,10 +221,8 @@ class SegmentReader:
         with reading("the data directory"):
             self._bases = bases_of(self._directory.names())
 
-    def _behind(self, segment: _OpenSegment, lsn: int, verdict: int) -> int | None:
+    def _behind(self, segment: _OpenSegment, lsn: int) -> int | None:
         """Return where the next segment begins if this one ends at or below `lsn`."""
-        if verdict == UNKNOWN_KIND:
-            return None
         place = self._next_place(segment)
         if place is None:
             self._refresh()
@@ -258,10 +256,8 @@ class SegmentReader:
             return placed(error, header, lsn)
         if first and lsn != header.base_lsn:
             with reading(segment.name):
-                end_lsn = survey_segment(self._directory, segment.fd, header, lsn).end_lsn
-                if end_lsn < lsn:
-                    survey = survey_segment(self._directory, segment.fd, header, limit_lsn)
-                    if survey.end_lsn > lsn:
-                        return InvalidLSN(f"no frame begins at LSN {lsn}", lsn=lsn)
-                    lsn = survey.end_lsn
+                survey = survey_segment(self._directory, segment.fd, header, limit_lsn)
+            if survey.end_lsn > lsn:
+                return InvalidLSN(f"no frame begins at LSN {lsn}", lsn=lsn)
+            lsn = survey.end_lsn
         return placed(Corruption("the frame here is not what was written"), header, lsn)
