@@ -28,7 +28,6 @@ def judged(
         log.begin()
         lsns = [log.put(record) for record in planted([*BATCHED.records()])]
         single = [log.put(record) for record in SINGLE.records()]
-        log.close()
     batched = [Ack(n, lsns[n - 1], 0, 1) for n in range(4, acked + 1, 4) if n <= len(lsns)]
     each = [Ack(n + 1, lsn, 0, 1) for n, lsn in enumerate(single)]
     if len(lsns) < acked:
@@ -85,7 +84,6 @@ def test_a_record_at_another_place_than_told_is_found(tmp_path: Path) -> None:
         log = SmallLog(directory)
         log.begin()
         lsns = [log.put(record) for record in SINGLE.records()]
-        log.close()
     acks = [Ack(n + 1, lsn + 8, 0, 1) for n, lsn in enumerate(lsns)]
     verdict = check(tmp_path / "log", [Course(SINGLE, acks)])
     assert verdict.fault_count == 3
