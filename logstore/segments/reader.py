@@ -134,7 +134,7 @@ class SegmentReader:
             InvalidLSN: No frame begins there, or one that is not of these kinds.
             NotFound, Corruption, IncompatibleFormat, ReadFailed: As `chunks`.
         """
-        segment = self._segment_at(lsn)
+        segment = self._segment_at(lsn, first=True)
         size = LOAD_SIZE
         while True:
             with reading(segment.name):
@@ -144,10 +144,13 @@ class SegmentReader:
             )
             if records and records[0].lsn == lsn:
                 return records[0]
-            if verdict != SHORT or len(data) < size or records:
+            if records or verdict != SHORT or len(data) < size:
                 break
             size *= 4
-        if verdict == END or records:
+        self._refresh()
+        if self._base_at(lsn, first=True) != segment.header.base_lsn:
+            return self.load(lsn, limit_lsn, names, kinds=kinds)  # a newer segment has it
+        if records or verdict == END:
             raise InvalidLSN("the frame here is not a record", lsn=lsn)
         raise self._trouble(segment, lsn, verdict, limit_lsn, first=True)
 
