@@ -20,7 +20,6 @@ from logstore.transaction import Transaction
 from logstore.writing import LEVELS, Writer
 
 if TYPE_CHECKING:
-
     from logstore.aio import AsyncLog
 
 
