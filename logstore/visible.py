@@ -213,12 +213,16 @@ class View:
         if len(known) == count:
             yield Piece(self.filtered(known), end, True)
             return
+        # Parts that are gone were needed by nobody any more.
+        first = max(first, self._raw.start())
         for chunk in self._raw.chunks(first, self._after(last), 1 << TXN_PART, copy=self._copy):
             parts = [bare(part) for part in chunk if part.payload[: _ID.size] == key]
             yield Piece(self.filtered(parts), commit.lsn, True)
         yield Piece([], end, True)
 
     def _after(self, lsn: int) -> int:
+        if lsn < self._raw.start():
+            return 0
         return lsn + span(len(self._raw.load(lsn, 1 << TXN_PART).payload))
 
 

@@ -142,6 +142,7 @@ class Client:
     def close(self) -> None:
         """Leave the log: wait for threads inside, then give the entry back. Idempotent."""
         self.ring.close()
+        self.ring.hook = _refuse  # and the ring no longer keeps this object alive
         if self._lock is not None:
             if self.index >= 0:
                 self.ring.knock()
@@ -204,8 +205,6 @@ class Client:
     # What the ring calls when it cannot go on.
 
     def _on_status(self, status: int, detail: int) -> None:
-        if status == Status.CLOSED:
-            raise Closed("this log object is closed; open or attach again")
         if status == Status.TOO_LARGE:
             raise RecordTooLarge(
                 f"{detail} bytes with headers; this ring takes at most "
@@ -250,7 +249,7 @@ class Client:
             SyncFailed: The log has failed.
         """
         if self.ring.closed:
-            raise Closed("this log object is closed; open or attach again")
+            _refuse()
         if self._liveness is not None:
             repair_guard(self.ring, self._liveness)
         if not self.service_alive():
@@ -262,6 +261,14 @@ class Client:
         if self.state in (State.FAILED, State.CLOSED):
             raise self.state_error()
 
+    def state_stops_appends(self) -> bool:
+        """Tell whether nothing can be appended in the log's present state."""
+        return self.state not in (State.RUNNING, State.STARTING, State.FULL)
+
     def state_error(self) -> LogstoreError:
         """Return the error that tells a caller why the log does not go on."""
         return state_error(self.ring, self.identity.directory)
+
+
+def _refuse(*_: int) -> None:
+    raise Closed("this log object is closed; open or attach again")
