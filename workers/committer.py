@@ -13,6 +13,7 @@ from typing import Final
 from logstore.errors import LogstoreError
 from logstore.files import Directory
 from logstore.format import FRAME_HEADER_SIZE, FrameHeader, Kind, encode_mark, span
+from logstore.points import point
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
 from logstore.ring.layout import COMMITTER, Level, Mode, State, Stop
@@ -52,7 +53,7 @@ class Committer:
         self._blocked = False
         self._done = False
         self._salvaging = salvaging
-        self.segments = Segments(client, self._directory)
+        self.segments = Segments(client, self._directory, salvaging=salvaging)
 
     # Draining.
 
@@ -79,8 +80,10 @@ class Committer:
         if to - written > room and not self.segments.empty(written):
             return self.segments.rotate(written)
         ring.advance(Level.RING, to)
+        point("drain.published")
         start = written & (ring.capacity - 1)
         self.segments.write(self._memory[start : start + to - written], written)
+        point("drain.file")  # Crash: the successor writes the same bytes in the same place.
         ring.advance(Level.WRITTEN, to)
         ring.count_drain(to - written)
         self._went_on(to)
@@ -134,10 +137,6 @@ class Committer:
         whole = header.size > 0 and header.lsn == at and span(header.payload_length) <= left
         self._ring.discard(at, span(header.payload_length) if whole else left)
 
-    def waiting(self) -> bool:
-        """Tell whether a step that did nothing may do something soon: a rotation is prepared."""
-        return self.segments.chores.pending > 0 and self._client.state == State.RUNNING
-
     def _cannot_write(self, error: OSError | LogstoreError) -> None:
         if not role.out_of_space(error):
             role.fail(self._ring, "write", error, self._directory.path)
@@ -155,8 +154,10 @@ class Committer:
             return False
         if written > ring.load(LAYOUT["synced"]) and not ring.poll(Level.SYNCED, written - 1, 0.1):
             return False
+        point("stop.drained")
         self.segments.close_cleanly(written)
         ring.set_state(State.CLOSED)
+        point("stop.closed")
         self._done = True
         return True
 
