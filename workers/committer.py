@@ -17,6 +17,7 @@ from logstore.points import point
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
 from logstore.ring.layout import COMMITTER, Level, Mode, State, Stop
+from logstore.segments import manifest as manifests
 from logstore.workers import role
 from logstore.workers.segments import Segments
 
@@ -197,9 +198,44 @@ class Committer:
         self._client.close()
 
 
+class _LastStep:
+    """What is left to do for a committer that died after the manifest was marked clean."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def step(self) -> bool:
+        """Say that the log is closed."""
+        self._client.ring.set_state(State.CLOSED)
+        return True
+
+    def idle(self) -> None:
+        """Never needed."""
+
+    def finished(self) -> bool:
+        """Tell whether it is said."""
+        return self._client.state == State.CLOSED
+
+    def close(self) -> None:
+        """Leave the log."""
+        self._client.close()
+
+
+def make(client: Client) -> role.Worker:
+    """Return the committer of a log, or what completes one that died at its very end.
+
+    A running log's manifest is never clean: it becomes so once nothing can be appended any more.
+    """
+    with Directory.open(client.identity.directory, create=False) as directory:
+        found = manifests.load(directory)
+    if found is not None and found.clean:
+        return _LastStep(client)
+    return Committer(client)
+
+
 def main(argv: list[str]) -> int:
     """Run the committer of a directory."""
-    return role.main(COMMITTER, Committer, argv)
+    return role.main(COMMITTER, make, argv)
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ class Segments:
         self._salvaging = salvaging
         self.chores = Chores()
         base = slots.newest(self._ring)
-        if base is None:
+        if base is None or self._was_dropped(base):
             previous = found.sealed[-1].header_crc if found.sealed else 0
             self._active = self._begin(self._ring.load(LAYOUT["written"]), previous)
         else:
@@ -120,6 +120,11 @@ class Segments:
         if not self._manifest.sealed:
             return None
         return read_footer(self._directory, segment_name(self._manifest.sealed[-1].base_lsn))
+
+    def _was_dropped(self, base_lsn: int) -> bool:
+        """Tell whether the newest segment was empty, and a predecessor that stopped removed it."""
+        empty = base_lsn == self._ring.load(LAYOUT["written"])
+        return empty and not self._directory.exists(segment_name(base_lsn))
 
     def _open(self, base_lsn: int) -> _Active:
         name = segment_name(base_lsn)
@@ -233,7 +238,8 @@ class Segments:
         self._manifest = replace(
             self._manifest,
             sealed=(*self._manifest.sealed, sealed),
-            active_base_lsn=active,
+            # At the end the active segment itself is sealed, and is active no more.
+            active_base_lsn=active if active != footer.base_lsn else None,
         )
         manifests.save(self._directory, self._manifest, mode=self._identity.mode)
 
@@ -252,7 +258,8 @@ class Segments:
         if base == end_lsn:
             self._directory.unlink(segment_name(base))
             self._directory.sync()
-        else:
+        elif base not in {one.base_lsn for one in self._manifest.sealed}:
+            # Crash: a predecessor that died from here on has sealed and recorded it.
             self._seal(base, end_lsn)
         point("stop.sealed")
         if self._spare is not None:
