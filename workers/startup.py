@@ -21,6 +21,7 @@ from logstore.errors import (
 from logstore.files import Directory
 from logstore.lsn import FIRST_LSN
 from logstore.options import OPTIONS_FILE, Options
+from logstore.points import point
 from logstore.ring import region
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.client import Client
@@ -77,13 +78,16 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
     if verdict is StartVerdict.SALVAGE and attached is not None:
         synced = attached[0].load(LAYOUT["synced"])
         written = _salvage(found.name, attached, lock)
+        point("start.salvaged")
     if chosen != found.name:
         _look(replace(found, name=chosen), directory.path, lock)  # raises if it is taken
     manifest, groups = _recover(
         directory, replace(found, name=chosen), synced, written, options.mode
     )
+    point("start.recovered")
     for used in {found.name, chosen}:
         region.unlink(used)
+    point("start.unlinked")
     return Started(_create(directory.path, manifest, groups, options, lock), False)
 
 
@@ -165,7 +169,7 @@ def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) 
     second = region.attach(name)
     committer = Committer(Client(name, role=COMMITTER, attached=second), salvaging=True)
     try:
-        while committer.step() or committer.waiting():
+        while committer.step():
             pass
         end = ring.load(LAYOUT["head"])
         left = end - ring.load(LAYOUT["written"])

@@ -27,6 +27,7 @@ from logstore.errors import (
     PermissionDenied,
     SharedMemoryFull,
 )
+from logstore.points import point
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.layout import HEADER_SIZE, group_offset
 
@@ -111,7 +112,9 @@ def create(
     try:
         _allocate(memory.fd, size)
         os.fchmod(memory.fd, mode)
+        point("create.allocated")
         _make_semaphore(name, mode)
+        point("create.semaphore")
         ring = Ring(memory.fd, identity.ring_size, identity.salt, name)
         _write_identity(ring, identity)
         for field in ("head", "intent", "published", "written", "synced"):
@@ -120,6 +123,7 @@ def create(
             ring.store(LAYOUT[field], start_lsn)
         _write_groups(ring, groups)
         ring.store(LAYOUT["identity.magic"], LAYOUT["MAGIC"])
+        point("create.done")
     except BaseException:
         unlink(identity.name)
         raise

@@ -8,6 +8,7 @@ from logstore.errors import Corruption, IncompatibleFormat
 from logstore.files import Directory
 from logstore.format import IGNORABLE, Kind, SegmentHeader, decode_mark
 from logstore.frames import Survey
+from logstore.points import point
 from logstore.segments.disk_errors import reading, writing
 from logstore.segments.footer import MAXIMUM_TIMES, Footer, GroupRange, Point, TimePoint
 from logstore.segments.segment import header_from, placed, require_writable
@@ -66,8 +67,10 @@ def write_footer(directory: Directory, fd: int, header: SegmentHeader, footer: F
     data = footer.encode()
     offset = header.offset_of(footer.end_lsn)
     directory.write(fd, data, offset)
+    point("seal.footer")
     # Crash: before this line the file ends in something else, and is not sealed.
     directory.truncate(fd, offset + len(data))
+    point("seal.truncated")
     directory.sync_file(fd)
 
 
