@@ -125,6 +125,25 @@ class NotFound(LogstoreError, LookupError):
     """Tell that there is no such log, group, cursor, record or position (any more)."""
 
 
+class Compacted(NotFound):
+    """Tell that the record was dropped because nothing needed it any more."""
+
+
+class NotWritten(NotFound):
+    """Tell that no record of this number was ever written, or its writer gave it up."""
+
+
+class RevertedError(LogstoreError):
+    """Tell that the record, or the transaction, was hidden by a revert.
+
+    It is not part of the log any more; append anew what is still wanted.
+    """
+
+
+class LimitReached(LogstoreError):
+    """Tell that a table of fixed size is full: clients, groups, or open transactions."""
+
+
 class Closed(LogstoreError):
     """Tell that this log object was closed, or that its service has ended.
 

@@ -55,6 +55,7 @@ class Handle:
         self._ring = self._face(client)
         self._reader: LogReader | None = None
         self._aio: AsyncLog | None = None
+        self._group_numbers: dict[str, int] = {"default": 0}  # they never change
         self._closed = False
         _handles.add(self)
 

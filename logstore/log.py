@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from logstore import status
-from logstore.errors import InvalidArgument, InvalidLSN
+from logstore.errors import InvalidLSN
 from logstore.frames import Record
+from logstore.group import Group
 from logstore.handle import Handle
 from logstore.lsn import Durability, Watermarks, require_durability, require_lsn
 from logstore.reading import LogReader
-from logstore.reservation import Reservation
+from logstore.ring import groups
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import require_timeout
 from logstore.ring.layout import WATERMARKS, Level
+from logstore.transaction import Transaction
+from logstore.writing import LEVELS, Writer
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
-
     from logstore.aio import AsyncLog
 
-_LEVELS: dict[str, Level] = {
-    "ring": Level.RING,
-    "written": Level.WRITTEN,
-    "synced": Level.SYNCED,
-}
 
-
-class Log(Handle):
+class Log(Handle, Writer):
     """One process's handle on a running log.
 
     Threads may share it. A forked child may go on using it: its first call attaches anew. A
@@ -41,84 +35,43 @@ class Log(Handle):
         read_only: Whether appending is refused.
     """
 
-    # Writing.
+    # Groups and transactions.
 
-    def append(
-        self,
-        payload: ReadableBuffer,
-        *,
-        durability: Durability = "ring",
-        timeout: float | None = None,
-    ) -> int:
-        """Append one record and return its LSN.
+    def group(self, name: str) -> Group:
+        """Return the group of this name; make it if it is not there.
 
-        On return the record survives the death of any process, and with `durability` "written" or
-        "synced" is in the page cache or on disk. Blocks while the ring is full, and for the
-        durability asked for. Any thread of any process may call it at any time.
-
-        Args:
-            payload: Any contiguous buffer, empty too; its bytes are copied before return.
-            durability: "ring", "written" or "synced".
-            timeout: Seconds for all of it; None waits for ever.
+        All groups share the log's one order and one sync; each numbers its records 1, 2, 3 ...
+        The name becomes part of the log, and as durable as what is appended later.
 
         Raises:
-            RingFull: No room until the time-out; nothing was appended.
-            RecordTooLarge: Larger than a quarter of the ring; nothing was appended.
-            Timeout: Appended, but not as durable as asked for by then: `wait` for it again.
-            DiskFull: The disk is full and so is the ring; nothing was appended.
-            SyncFailed: The disk failed; what is on it is known only after recovery.
-            NotRunning, Closed, ReadOnly: The log takes no appends from here.
-            TypeError: `payload` is no buffer.
+            InvalidArgument: The name is not 1 to 63 bytes of printable text.
+            LimitReached: There are 1,024 groups already.
+            ReadOnly: There is no such group, and this log was attached for reading.
         """
-        if durability == "ring" and timeout is None:
-            return self._ring.append(payload)
-        return self._append_durably(payload, durability, timeout)
+        return Group(self, name, self._group_number(name))
 
-    def _append_durably(
-        self, payload: ReadableBuffer, durability: Durability, timeout: float | None
-    ) -> int:
-        require_durability(durability)
-        left = _Countdown(timeout)
-        lsn = self._ring.append(payload, left())
-        if durability != "ring":
-            self._ring.wait(_LEVELS[durability], lsn, left())
-        return lsn
+    def groups(self) -> list[str]:
+        """Return the names of all groups, in the order in which they were made."""
+        return [groups.name_of(self._ring, n) for n in range(groups.count(self._ring))]
 
-    def append_many(
-        self,
-        payloads: Iterable[ReadableBuffer],
-        *,
-        durability: Durability = "ring",
-        timeout: float | None = None,
-    ) -> list[int]:
-        """Append records as one batch, all or nothing even after a crash; return their LSNs.
+    def _group_number(self, name: str | None) -> int:
+        if name is None:
+            return 0
+        if name not in self._group_numbers:
+            self._group_numbers[name] = groups.find_or_create(self._client, name)
+        return self._group_numbers[name]
 
-        The records are neighbours in the log. Otherwise as `append`, and faster per record; the
-        batch with its headers must fit into a quarter of the ring.
+    def transaction(self, group: str | None = None) -> Transaction:
+        """Begin a transaction whose parts go to `group`, if nothing else is said; see there.
+
+        Nothing is written before its first part.
         """
-        require_durability(durability)
-        if isinstance(payloads, (bytes, bytearray, memoryview, str)):
-            raise InvalidArgument("append_many takes several payloads; use append for one")
-        batch = payloads if isinstance(payloads, (list, tuple)) else list(payloads)
-        left = _Countdown(timeout)
-        lsns = self._ring.append_many(batch, left())
-        if lsns and durability != "ring":
-            self._ring.wait(_LEVELS[durability], lsns[-1], left())
-        return lsns
+        self._require_open()
+        if group is not None:
+            self._group_number(group)
+        return Transaction(self, group)
 
-    def reserve(self, size: int, *, timeout: float | None = None) -> Reservation:
-        """Reserve room for one record of exactly `size` bytes, to be filled in place.
-
-        Use it as a context manager; see `Reservation`. Blocks while the ring is full.
-
-        Raises:
-            RingFull, RecordTooLarge, DiskFull, SyncFailed, NotRunning, Closed: As `append`.
-        """
-        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-            raise InvalidArgument(f"size must be a number of bytes from 0 on, not {size!r}")
-        if size > self._ring.largest_payload:
-            size = self._ring.capacity  # the ring words the error
-        return Reservation(self._ring.reserve(size, require_timeout(timeout)))
+    # Waiting.
 
     def wait(
         self, lsn: int, durability: Durability = "synced", timeout: float | None = None
@@ -133,7 +86,7 @@ class Log(Handle):
         """
         require_durability(durability)
         self._require_appended(lsn)
-        self._ring.wait(_LEVELS[durability], lsn, require_timeout(timeout))
+        self._ring.wait(LEVELS[durability], lsn, require_timeout(timeout))
 
     def sync(self, timeout: float | None = None) -> int:
         """Block until everything appended so far, by anybody, is durable; return up to which LSN.
@@ -179,7 +132,7 @@ class Log(Handle):
             NotFound: `start` is below the oldest record.
             Corruption: While iterating: stored bytes are damaged; says where.
         """
-        level = _LEVELS[require_durability(durability)]
+        level = LEVELS[require_durability(durability)]
         first = None if start is None else require_lsn(start, name="start")
         last = None if end is None else require_lsn(end, name="end")
         return self._reading.read(first, last, level)
@@ -212,7 +165,7 @@ class Log(Handle):
             InvalidLSN, NotFound, Corruption: As `read`.
             SyncFailed, NotRunning, Closed: The log does not go on.
         """
-        level = _LEVELS[require_durability(durability)]
+        level = LEVELS[require_durability(durability)]
         first = None if start is None else require_lsn(start, name="start")
         return self._reading.follow(first, level, require_timeout(timeout))
 
@@ -238,14 +191,3 @@ class Log(Handle):
         if self._aio is None:
             self._aio = AsyncLog(self)
         return self._aio
-
-
-class _Countdown:
-    """Tell how much of a time-out is left."""
-
-    def __init__(self, timeout: float | None) -> None:
-        timeout = require_timeout(timeout)
-        self._end = None if timeout is None else time.monotonic() + timeout
-
-    def __call__(self) -> float | None:
-        return None if self._end is None else max(0.0, self._end - time.monotonic())

@@ -19,6 +19,7 @@ class MemoryDirectory(Directory):
 
     `fault`, if set, is called before each operation with the method's name; what it raises
     takes the place of the operation. A killed process is an exception that is no OSError.
+    `changes` counts the operations that have changed anything.
     """
 
     def __init__(self) -> None:
@@ -28,6 +29,7 @@ class MemoryDirectory(Directory):
         self.fault: Callable[[str], None] | None = None
         self._descriptors: dict[int, bytearray] = {}
         self._next_fd = 1000
+        self.changes = 0
 
     def copied(self) -> Self:
         """Return another directory with the same files and nothing open."""
@@ -56,16 +58,19 @@ class MemoryDirectory(Directory):
 
     def rename(self, old: str, new: str) -> None:
         self._before("rename")
+        self.changes += 1
         self.files[new] = self._file(old)
         del self.files[old]
 
     def unlink(self, name: str) -> None:
         self._before("unlink")
+        self.changes += 1
         self._file(name)
         del self.files[name]
 
     def make_directory(self, name: str, mode: int = 0o700) -> None:
         self._before("make_directory")
+        self.changes += 1
         self.folders.add(name)
 
     def sync(self, folder: str = ".") -> None:
@@ -73,6 +78,7 @@ class MemoryDirectory(Directory):
 
     def create(self, name: str, mode: int = 0o600) -> int:
         self._before("create")
+        self.changes += 1
         if name in self.files:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
         self.files[name] = bytearray()
@@ -106,6 +112,7 @@ class MemoryDirectory(Directory):
 
     def write(self, fd: int, buffer: ReadableBuffer, offset: int) -> None:
         self._before("write")
+        self.changes += 1
         data = self._descriptors[fd]
         new = bytes(memoryview(buffer).cast("B"))
         data.extend(bytes(max(0, offset + len(new) - len(data))))
@@ -117,12 +124,14 @@ class MemoryDirectory(Directory):
 
     def truncate(self, fd: int, size: int) -> None:
         self._before("truncate")
+        self.changes += 1
         data = self._descriptors[fd]
         del data[size:]
         data.extend(bytes(size - len(data)))
 
     def allocate(self, fd: int, size: int) -> None:
         self._before("allocate")
+        self.changes += 1
         data = self._descriptors[fd]
         data.extend(bytes(max(0, size - len(data))))
 

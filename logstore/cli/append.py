@@ -11,7 +11,7 @@ import logstore
 from logstore.cli.arguments import durability_option, json_option, log_argument
 from logstore.cli.attaching import attach
 from logstore.cli.input_records import batches_of, line_records, opened_input, prefixed_records
-from logstore.cli.output import count_text, print_json
+from logstore.cli.output import plural, print_json
 from logstore.errors import LogstoreError
 from logstore.lsn import Durability
 
@@ -88,8 +88,7 @@ def command(
     finally:
         # Also on Ctrl-C and on an error: what was appended stays appended.
         last = "" if tally.last_lsn is None else f", last LSN {tally.last_lsn}"
-        plural = "" if tally.records == 1 else "s"
-        click.echo(f"appended {count_text(tally.records)} record{plural}{last}", err=True)
+        click.echo(f"appended {plural(tally.records, 'record')}{last}", err=True)
     if as_json:
         print_json(
             {

@@ -35,6 +35,10 @@ class Ack(NamedTuple):
     began_ns: int
     ended_ns: int
 
+    def encode(self) -> bytes:
+        """Return the bytes that go through the pipe."""
+        return _ACK.pack(*self)
+
     @classmethod
     def take_from(cls, buffer: bytearray) -> list[Self]:
         """Remove the whole acks at the start of a buffer and return them."""
@@ -56,7 +60,8 @@ def main(directory: str, number: str, line_count: str) -> None:
             else:
                 lsn = log.append_many(batch, durability="synced")[-1]
             done += len(batch)
-            os.write(sys.stdout.fileno(), _ACK.pack(done, lsn, began_ns, time.monotonic_ns()))
+            ack = Ack(done, lsn, began_ns, time.monotonic_ns())
+            os.write(sys.stdout.fileno(), ack.encode())
 
 
 if __name__ == "__main__":

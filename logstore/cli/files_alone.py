@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from logstore.cli.output import column_lines, count_text, size_text
+from logstore.cli.output import column_lines, count_text, plural, size_text
 from logstore.errors import NotFound
 from logstore.files import Directory
 from logstore.format import Kind
@@ -115,7 +115,7 @@ class FilesAlone:
             ("log", f"{told['name']} ({told['path']})"),
             ("state", f"not running, epoch {told['epoch']}, {clean}"),
             ("records", f"LSN {told['start_lsn']} to {told['end_lsn']}"),
-            ("disk", f"{told['segments']} segments, {size_text(told['bytes_on_disk'])}"),
+            ("disk", f"{plural(told['segments'], 'segment')}, {size_text(told['bytes_on_disk'])}"),
         ]
         rows += [
             ("group", f"{name}, last seq {count_text(seq)}") for name, seq in told["groups"].items()

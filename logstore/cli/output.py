@@ -42,6 +42,11 @@ def count_text(count: int) -> str:
     return f"{count:,}"
 
 
+def plural(count: int, noun: str) -> str:
+    """Write a number with its noun: 1 record, 2 records."""
+    return f"{count_text(count)} {noun}{'' if count == 1 else 's'}"
+
+
 def print_columns(rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:
     """Print rows in aligned columns; the columns in `right` are aligned to the right."""
     for line in column_lines(rows, right=right):

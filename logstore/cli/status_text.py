@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from logstore.cli.output import column_lines, count_text, duration_text, quantile, size_text
+from logstore.cli.output import column_lines, count_text, duration_text, plural, quantile, size_text
 
 if TYPE_CHECKING:
     from logstore.lsn import Watermarks
@@ -24,11 +24,13 @@ def head_lines(status: Status) -> list[str]:
             "ring",
             f"{size_text(status.ring_used)} of {size_text(status.ring_size)} in use ({used:.0%})",
         ),
-        ("disk", f"{status.segments} segments, {size_text(status.bytes_on_disk)}"),
+        ("disk", f"{plural(status.segments, 'segment')}, {size_text(status.bytes_on_disk)}"),
     ]
-    if status.failure:
-        parts = ", ".join(f"{name} {value}" for name, value in status.failure.items())
-        rows.insert(2, ("failure", parts))
+    if not status.served:
+        rows.insert(2, ("service", "gone: supervisor and workers are dead"))
+    for name, facts in (("failure", status.failure), ("stall", status.stall)):
+        if facts:
+            rows.append((name, ", ".join(f"{key} {value}" for key, value in facts.items())))
     return column_lines(rows)
 
 

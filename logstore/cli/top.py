@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from logstore.status import Status
 
 _BAR_WIDTH: Final = 40
-_BYTE_COUNTERS: Final = ("bytes", "drain_bytes")
 
 
 @click.command()
@@ -67,7 +66,7 @@ def picture(status: Status, per_second: dict[str, float]) -> list[str]:
     rows = [("", "per second", "total")]
     for name, value in status.counters.items():
         rate = per_second.get(name, 0.0)
-        text: Callable[[float], str] = size_text if name in _BYTE_COUNTERS else _whole
+        text: Callable[[float], str] = size_text if name.endswith("bytes") else _whole
         rows.append((name.replace("_", " "), text(rate), text(value)))
     return [
         *head_lines(status),

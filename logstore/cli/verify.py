@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +10,9 @@ import click
 from logstore.cli import exit_codes
 from logstore.cli.arguments import json_option, log_argument
 from logstore.cli.attaching import attach
-from logstore.cli.output import count_text, print_json, size_text
-from logstore.cli.verifying import Progress, Report, Verification
+from logstore.cli.output import plural, print_json, size_text
+from logstore.cli.progress import progress_bar
+from logstore.cli.verifying import Report, Verification
 from logstore.errors import LogstoreError, NotRunning
 from logstore.files import Directory
 from logstore.segments.disk_errors import reading
@@ -38,7 +36,7 @@ def command(log: str, as_json: bool) -> int:
     path, written_lsn = locate(log)
     with reading(str(path)):
         directory = Directory.open(path, create=False)
-    with directory, _progress_bar(directory) as progress:
+    with directory, progress_bar("verify", _segment_bytes(directory)) as progress:
         report = Verification(directory, written_lsn, progress).run()
     _print(report, str(path), as_json)
     return exit_codes.CORRUPT if report.corrupt else exit_codes.OK
@@ -55,19 +53,8 @@ def locate(log: str) -> tuple[Path, int | None]:
         return Path(log), None
 
 
-@contextmanager
-def _progress_bar(directory: Directory) -> Iterator[Progress]:
-    """Draw a bar on standard error, if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    total = sum(size for name, size in directory.sizes().items() if name.endswith(".seg"))
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("verify", total=total)
-        yield lambda count: bar.advance(task, count)
+def _segment_bytes(directory: Directory) -> int:
+    return sum(size for name, size in directory.sizes().items() if name.endswith(".seg"))
 
 
 def _print(report: Report, path: str, as_json: bool) -> None:
@@ -81,19 +68,17 @@ def _print(report: Report, path: str, as_json: bool) -> None:
             click.echo(f"{kind}: {error}")
     if as_json:
         verdict = "corrupt" if report.corrupt else "sound"
-        counted = {
+        numbers = {
             "segments": report.segments,
             "records": report.records,
             "bytes": report.bytes,
             "end_lsn": report.end_lsn,
         }
-        print_json({"type": "summary", "path": path, "verdict": verdict, **counted})
+        print_json({"type": "summary", "path": path, "verdict": verdict, **numbers})
         return
-    verdict = f"{len(report.corrupt)} places are corrupt" if report.corrupt else "sound"
-    click.echo(
-        f"{path}: {report.segments} segments, {count_text(report.records)} records, "
-        f"{size_text(report.bytes)}: {verdict}"
-    )
+    verdict = plural(len(report.corrupt), "corrupt place") if report.corrupt else "sound"
+    counted = f"{plural(report.segments, 'segment')}, {plural(report.records, 'record')}"
+    click.echo(f"{path}: {counted}, {size_text(report.bytes)}: {verdict}")
 
 
 def _place(error: LogstoreError) -> dict[str, Any]:

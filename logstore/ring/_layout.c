@@ -21,6 +21,7 @@ static const struct entry entries[] = {
     AT(drain_bytes), AT(aborts), AT(rotations), AT(blocked_lsn),
     AT(blocked_owner), AT(blocked_since_ns), AT(drain_size), AT(syncs), AT(sync_bytes),
     AT(sync_time), AT(repairs), AT(committer_restarts), AT(syncer_restarts), AT(groups), AT(clients),
+    AT(transactions),
 
     IDENTITY(magic), IDENTITY(layout_version), IDENTITY(header_size), IDENTITY(uuid),
     IDENTITY(boot_id), IDENTITY(epoch), IDENTITY(salt), IDENTITY(ring_size), IDENTITY(segment_size),
@@ -35,6 +36,9 @@ static const struct entry entries[] = {
 
     {"client.size", sizeof(struct ls_client)},
     {"group.size", sizeof(struct ls_group)},
+    {"transaction.size", sizeof(struct ls_transaction)},
+    {"transaction.owner", offsetof(struct ls_transaction, owner)},
+    {"transaction.first_lsn", offsetof(struct ls_transaction, first_lsn)},
     {"name.size", sizeof(((struct ls_identity *)0)->name)},
     {"directory.size", sizeof(((struct ls_identity *)0)->directory)},
     {"failure_stage.size", sizeof(((struct ls_region *)0)->failure_stage)},
@@ -42,14 +46,15 @@ static const struct entry entries[] = {
     {"command.size", sizeof(((struct ls_client *)0)->command)},
 
     CONSTANT(MAGIC), CONSTANT(LAYOUT_VERSION), CONSTANT(CLIENTS), CONSTANT(GROUPS),
-    CONSTANT(BUCKETS), CONSTANT(SEGMENT_SLOTS), CONSTANT(INDEX_BITS), CONSTANT(GENERATION_MASK),
+    CONSTANT(BUCKETS), CONSTANT(SEGMENT_SLOTS), CONSTANT(TRANSACTIONS), CONSTANT(INDEX_BITS), CONSTANT(GENERATION_MASK),
     CONSTANT(STATE_STARTING), CONSTANT(STATE_RUNNING), CONSTANT(STATE_DRAINING),
     CONSTANT(STATE_FULL), CONSTANT(STATE_FAILED), CONSTANT(STATE_CLOSED), CONSTANT(AWAKE),
     CONSTANT(NAPPING), CONSTANT(SLEEPING), CONSTANT(BUSY), CONSTANT(NO_ROOM),
-    CONSTANT(WRONG_STATE), CONSTANT(TIMED_OUT), CONSTANT(TOO_LARGE), CONSTANT(STOP_DRY),
+    CONSTANT(WRONG_STATE), CONSTANT(TIMED_OUT), CONSTANT(TOO_LARGE), CONSTANT(REVERTED), CONSTANT(STOP_DRY),
     CONSTANT(STOP_BLOCKED), CONSTANT(STOP_LIMIT), CONSTANT(STOP_DAMAGED),
     {"CLOSED", STATUS_CLOSED},
     {"STALLED", STATUS_STALLED},
+    {"REVERTS", STATUS_REVERTS},
 };
 
 PyObject *layout_dict(void)

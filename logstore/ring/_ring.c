@@ -187,6 +187,22 @@ static PyObject *ring_store(RingObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* swap(offset, expected, value) -> bool: set the word if it is what was expected. */
+static PyObject *ring_swap(RingObject *self, PyObject *args)
+{
+    unsigned long long offset, value;
+    unsigned long long expected;
+    uint64_t found;
+    _Atomic uint64_t *word;
+    if (!PyArg_ParseTuple(args, "KKK", &offset, &expected, &value) || !writable(self))
+        return NULL;
+    word = word_at(self, offset);
+    if (word == NULL)
+        return NULL;
+    found = expected;
+    return PyBool_FromLong(atomic_compare_exchange_strong(word, &found, value));
+}
+
 static PyObject *ring_words(RingObject *self, PyObject *args)
 {
     unsigned long long offset;
@@ -300,7 +316,8 @@ static PyGetSetDef ring_getset[] = {
 #define NONE(name) {#name, (PyCFunction)(void (*)(void))ring_##name, METH_NOARGS, NULL}
 
 static PyMethodDef ring_methods[] = {
-    FAST(append),       FAST(append_many), FAST(offer),        FAST(reserve),
+    FAST(append),       FAST(append_many),
+    FAST(append_part),  ARGS(revert),       ARGS(swap), FAST(offer),        FAST(reserve),
     FAST(wait),         FAST(poll),        NONE(close),        ONE(bind),
     ONE(load),          ARGS(store),       ARGS(words),        ARGS(read_header),
     ARGS(write_header), ARGS(walk),        ONE(abort_dead),    ARGS(advance),

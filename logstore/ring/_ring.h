@@ -12,9 +12,11 @@
 /* From this payload size on, filling is done without the GIL. */
 #define LARGE_PAYLOAD 65536u
 /* A status for the hook that ring.h does not know: this attachment was closed. */
-#define STATUS_CLOSED 7
+#define STATUS_CLOSED 20
 /* Likewise: a slice ended without success, and there is time left. */
-#define STATUS_STALLED 8
+#define STATUS_STALLED 21
+/* Likewise: a wait has succeeded, but something was reverted in this run: is it still there? */
+#define STATUS_REVERTS 22
 
 typedef struct {
     PyObject_HEAD
@@ -37,6 +39,7 @@ struct options {
     PyObject *timeout;
     uint16_t group;
     uint8_t kind;
+    uint64_t unreverted_since;
 };
 
 int check_arguments(Py_ssize_t nargs, const char *name);
@@ -51,6 +54,7 @@ int refuse_closed(RingObject *self);
 
 PyObject *ring_append(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_append_many(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
+PyObject *ring_append_part(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_offer(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_reserve(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
@@ -65,6 +69,7 @@ PyObject *ring_count_drain(RingObject *self, PyObject *bytes);
 PyObject *ring_count_sync(RingObject *self, PyObject *args);
 PyObject *ring_set_state(RingObject *self, PyObject *args);
 PyObject *ring_repair(RingObject *self, PyObject *dead);
+PyObject *ring_revert(RingObject *self, PyObject *args);
 PyObject *ring_post(RingObject *self, PyObject *unused);
 PyObject *ring_knock(RingObject *self, PyObject *unused);
 PyObject *ring_await_knock(RingObject *self, PyObject *args);

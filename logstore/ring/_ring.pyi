@@ -84,9 +84,18 @@ class Ring:
 
     # Writers.
     def append(
-        self, payload: Buffer, timeout: float | None = None, group: int = 0, kind: int = 1, /
+        self,
+        payload: Buffer,
+        timeout: float | None = None,
+        group: int = 0,
+        kind: int = 1,
+        unreverted_since: int = 0,
+        /,
     ) -> int:
-        """Append one frame and return its LSN; blocks while the ring is full."""
+        """Append one frame and return its LSN; blocks while the ring is full.
+
+        With `unreverted_since`, refuse if a revert frame lies behind that LSN.
+        """
 
     def append_many(
         self,
@@ -97,6 +106,20 @@ class Ring:
         /,
     ) -> list[int]:
         """Append one batch, all or nothing, and return the LSNs."""
+
+    def append_part(
+        self, payload: Buffer, timeout: float | None, group: int, transaction: int, /
+    ) -> tuple[int, int]:
+        """Append one part of a transaction and return (lsn, seq); transaction 0: the first part.
+
+        The payload is preceded by 8 bytes: the transaction's id, the LSN of its first part.
+        """
+
+    def revert(self, payload: Buffer, timeout: float, /) -> int:
+        """Append a revert frame, published inside the guard; return its LSN, or -1: try again."""
+
+    def swap(self, offset: int, expected: int, value: int, /) -> bool:
+        """Set a word of the header if it is what was expected (atomic); tell whether it was."""
 
     def offer(self, payload: Buffer, timeout: None = None, group: int = 0, kind: int = 1, /) -> int:
         """Append if that needs no waiting at all; return the LSN, or -1."""

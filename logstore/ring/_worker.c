@@ -126,6 +126,26 @@ PyObject *ring_repair(RingObject *self, PyObject *dead)
     return PyBool_FromLong(ls_guard_repair(&self->ring, (uint32_t)token));
 }
 
+/* revert(payload, timeout) -> lsn of the revert frame, or -1 if the guard or room was not to be had. */
+PyObject *ring_revert(RingObject *self, PyObject *args)
+{
+    Py_buffer payload;
+    double timeout;
+    struct ls_slot slot;
+    enum ls_status status;
+    uint64_t deadline;
+    if (!PyArg_ParseTuple(args, "y*d", &payload, &timeout))
+        return NULL;
+    deadline = ls_now_ns() + (uint64_t)(timeout * 1e9);
+    Py_BEGIN_ALLOW_THREADS
+    status = ls_revert(&self->ring, payload.buf, (uint64_t)payload.len, &slot, deadline);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&payload);
+    if (status == LS_INTERRUPTED && PyErr_CheckSignals() < 0)
+        return NULL;
+    return PyLong_FromLongLong(status == LS_OK ? (long long)slot.lsn : -1);
+}
+
 PyObject *ring_post(RingObject *self, PyObject *unused)
 {
     (void)unused;

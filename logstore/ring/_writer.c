@@ -42,6 +42,7 @@ int take_options(PyObject *const *args, Py_ssize_t nargs, struct options *option
 {
     unsigned long group = nargs > 1 ? PyLong_AsUnsignedLong(args[1]) : 0;
     unsigned long kind = nargs > 2 ? PyLong_AsUnsignedLong(args[2]) : LS_DATA;
+    unsigned long long since = nargs > 3 ? PyLong_AsUnsignedLongLong(args[3]) : 0;
     if (PyErr_Occurred())
         return -1;
     if (group >= LS_GROUPS || kind > 255) {
@@ -51,6 +52,7 @@ int take_options(PyObject *const *args, Py_ssize_t nargs, struct options *option
     options->timeout = nargs > 0 ? args[0] : NULL;
     options->group = (uint16_t)group;
     options->kind = (uint8_t)kind;
+    options->unreverted_since = since;
     return 0;
 }
 
@@ -65,7 +67,8 @@ static int go_on(RingObject *self, enum ls_status status, uint64_t deadline_ns, 
 {
     if (status == LS_INTERRUPTED)
         return PyErr_CheckSignals();
-    if ((status == LS_TOO_LARGE || status == LS_WRONG_STATE) && call_hook(self, status, span) < 0)
+    if ((status == LS_TOO_LARGE || status == LS_WRONG_STATE || status == LS_REVERTED) &&
+        call_hook(self, status, span) < 0)
         return -1;
     if (ls_now_ns() < deadline_ns)
         return call_hook(self, STATUS_STALLED, span);
@@ -91,7 +94,8 @@ static int reserve_slowly(RingObject *self, const struct ls_request *want, struc
 
     if (failed)
         return -1;
-    if ((status == LS_TOO_LARGE || status == LS_WRONG_STATE || deadline <= began) &&
+    if ((status == LS_TOO_LARGE || status == LS_WRONG_STATE || status == LS_REVERTED ||
+         deadline <= began) &&
         go_on(self, status, deadline, want->span) < 0)
         return -1;
     do {
@@ -130,13 +134,13 @@ static void fill(RingObject *self, const struct ls_slot *slot, const struct payl
 
 int check_arguments(Py_ssize_t nargs, const char *name)
 {
-    if (nargs >= 1 && nargs <= 4)
+    if (nargs >= 1 && nargs <= 5)
         return 0;
-    PyErr_Format(PyExc_TypeError, "%s takes 1 to 4 positional arguments", name);
+    PyErr_Format(PyExc_TypeError, "%s takes 1 to 5 positional arguments", name);
     return -1;
 }
 
-/* append(payload, timeout=None, group=0, kind=DATA) -> lsn */
+/* append(payload, timeout=None, group=0, kind=DATA, unreverted_since=0) -> lsn */
 PyObject *ring_append(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     struct payload payload;
@@ -152,12 +156,41 @@ PyObject *ring_append(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
                                .bytes = payload.length,
                                .records = takes_seq(options.kind),
                                .group = options.group,
-                               .kind = options.kind};
+                               .kind = options.kind,
+                               .unreverted_since = options.unreverted_since};
     failed = reserve_ring(self, &want, &slot, options.timeout);
     if (!failed)
         fill(self, &slot, &payload);
     drop_payload(&payload);
     return failed ? NULL : PyLong_FromUnsignedLongLong(slot.lsn);
+}
+
+/* append_part(payload, timeout, group, transaction) -> (lsn, seq); 0: this is the first part. */
+PyObject *ring_append_part(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    struct payload payload;
+    struct options options;
+    struct ls_request want;
+    struct ls_slot slot;
+    uint64_t transaction;
+    int failed;
+
+    if (nargs != 4)
+        return PyErr_Format(PyExc_TypeError, "append_part(payload, timeout, group, transaction)");
+    transaction = PyLong_AsUnsignedLongLong(args[3]);
+    if (PyErr_Occurred() || take_options(args + 1, 2, &options) < 0 ||
+        take_payload(args[0], &payload) < 0)
+        return NULL;
+    want = (struct ls_request){.span = ls_span(sizeof transaction + payload.length),
+                               .bytes = payload.length,
+                               .records = 1,
+                               .group = options.group,
+                               .kind = LS_TXN_PART};
+    failed = reserve_ring(self, &want, &slot, options.timeout);
+    if (!failed)
+        ls_fill_part(&self->ring, &slot, transaction, payload.bytes, payload.length);
+    drop_payload(&payload);
+    return failed ? NULL : Py_BuildValue("KK", (unsigned long long)slot.lsn, (unsigned long long)slot.seq);
 }
 
 /* offer(payload, timeout, group, kind) -> lsn or -1: never waits, never calls the hook. */
@@ -278,6 +311,15 @@ PyObject *ring_append_many(RingObject *self, PyObject *const *args, Py_ssize_t n
     return result;
 }
 
+/* The record is as durable as asked for; but if anything was reverted, Python looks whether it was. */
+static PyObject *waited(RingObject *self, uint64_t lsn)
+{
+    if (atomic_load_explicit(&self->ring.region->revert_count, memory_order_acquire) != 0 &&
+        call_hook(self, STATUS_REVERTS, lsn) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 /* wait(level, lsn, timeout=None): until the watermark of `level` exceeds lsn. */
 PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -294,7 +336,7 @@ PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
     if (PyErr_Occurred())
         return NULL;
     if (ls_passed(&self->ring, level, lsn))
-        Py_RETURN_NONE;
+        return waited(self, lsn);
     deadline = deadline_of(nargs > 2 ? args[2] : NULL, &failed);
     if (failed)
         return NULL;
@@ -310,7 +352,7 @@ PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
     } while (status != LS_OK);
     if (level == LS_LEVEL_SYNCED && self->ring.semaphore != NULL)
         ls_histogram_add(me->durable_wait, ls_now_ns() - began);
-    Py_RETURN_NONE;
+    return waited(self, lsn);
 }
 
 /* poll(level, lsn, timeout) -> has the watermark of `level` passed lsn?  One slice, no hook. */

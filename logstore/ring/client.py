@@ -5,17 +5,24 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Final
 
 from logstore.errors import (
     Closed,
     DiskFull,
     InUse,
     InvalidArgument,
+    LimitReached,
     LogstoreError,
     NotRunning,
+    ReadOnly,
     RecordTooLarge,
+    RevertedError,
     RingFull,
     SyncFailed,
     Timeout,
@@ -34,6 +41,8 @@ from logstore.ring.layout import (
 )
 from logstore.ring.repair import Liveness, repair_guard
 
+_LOOK_AGAIN_S: Final = 0.001
+
 
 class Client:
     """Hold one process's part in a running log.
@@ -44,6 +53,8 @@ class Client:
         ring: The mapping; appends and waits go straight to it.
         identity: Which log this is.
         index: The entry in the client table, or -1 for a read-only attachment.
+        on_reverts: Called with an LSN that was waited for when anything was reverted in this run;
+            raises if that record was.
     """
 
     def __init__(
@@ -68,6 +79,8 @@ class Client:
         self.ring.hook = self._on_status
         self._lock: liveness.LockFile | None = None
         self._liveness: Liveness | None = None
+        self._byte_locks = {byte: threading.Lock() for byte in (liveness.GROUPS, liveness.REVERT)}
+        self.on_reverts: Callable[[int], None] | None = None
         if not read_only:
             self._lock = lock or liveness.LockFile(self.identity.directory)
             self._liveness = Liveness(self.ring, self.identity.directory)
@@ -99,7 +112,7 @@ class Client:
 
     def _no_entry(self, role: int | None) -> LogstoreError:
         if role is None:
-            return InUse(f"all {CLIENTS - FIRST_CLIENT} client entries of the log are taken")
+            return LimitReached(f"all {CLIENTS - FIRST_CLIENT} client entries of the log are taken")
         pid = self.ring.load(client_offset(role, "pid"))
         return InUse("the role is held by another process", pid=pid)
 
@@ -147,6 +160,28 @@ class Client:
         if self._liveness is not None:
             self._liveness.close()
 
+    def making_groups(self) -> AbstractContextManager[None]:
+        """Keep every other process and thread from making a group."""
+        return self._alone(liveness.GROUPS)
+
+    def reverting(self) -> AbstractContextManager[None]:
+        """Keep every other process and thread from reverting."""
+        return self._alone(liveness.REVERT)
+
+    @contextmanager
+    def _alone(self, byte: int) -> Iterator[None]:
+        """Hold a byte of the lock file; the kernel frees it if this process dies."""
+        if self._lock is None:
+            raise ReadOnly("this log was attached for reading; attach without read_only")
+        with self._byte_locks[byte]:  # threads share the description, and so its locks
+            while not self._lock.take(byte):
+                time.sleep(_LOOK_AGAIN_S)
+                self.look_around()
+            try:
+                yield
+            finally:
+                self._lock.release(byte)
+
     # What the ring calls when it cannot go on.
 
     def _on_status(self, status: int, detail: int) -> None:
@@ -158,12 +193,16 @@ class Client:
                 f"{self.ring.largest_payload} bytes of payload at once: split it, "
                 "or start the service with a larger ring_size"
             )
+        if status == Status.REVERTED:
+            raise RevertedError("a revert came between the transaction's begin and its commit")
         if status == Status.WRONG_STATE:
             self._wrong_state()
         if status == Status.TIMED_OUT:
             raise self._timed_out(detail)
         if status == Status.STALLED:
             self.look_around()
+        if status == Status.REVERTS and self.on_reverts is not None:
+            self.on_reverts(detail)
 
     def _wrong_state(self) -> None:
         """Raise what the state means; while doors are closed for a moment, wait for that moment."""

@@ -88,6 +88,22 @@ void ls_guard_post(struct ls_ring *ring)
         sem_post(ring->semaphore);
 }
 
+/* If the newest reservation is a revert frame that was published, make the region say so. */
+static void redo_revert(struct ls_ring *ring)
+{
+    struct ls_region *region = ring->region;
+    uint64_t lsn = atomic_load_explicit(&region->intent, memory_order_relaxed);
+    struct ls_frame *frame = ls_frame_at(ring, lsn);
+    uint64_t word = atomic_load_explicit(ls_frame_atomic_word(frame), memory_order_acquire);
+
+    if (lsn == atomic_load_explicit(&region->head, memory_order_relaxed) ||
+        ((uint32_t)word & LS_IN_FLIGHT) || frame->lsn != lsn || frame->kind != LS_REVERT ||
+        atomic_load_explicit(&region->newest_revert_lsn, memory_order_relaxed) == lsn)
+        return;
+    atomic_store_explicit(&region->newest_revert_lsn, lsn, memory_order_release);
+    atomic_fetch_add_explicit(&region->revert_count, 1, memory_order_release);
+}
+
 /* Undo or finish what the dead owner `dead` was doing.  Returns 1 if it did own the guard.
  *
  * The caller knows that `dead` is dead and holds the recovery lock, so that nobody else repairs.
@@ -109,6 +125,7 @@ int ls_guard_repair(struct ls_ring *ring, uint32_t dead)
         if (seq > atomic_load_explicit(&region->groups[group].seq, memory_order_relaxed))
             atomic_store_explicit(&region->groups[group].seq, seq, memory_order_relaxed);
     }
+    redo_revert(ring);
     LS_POINT("repair.redone"); /* Crash: the owner word still names the dead; repeated. */
     atomic_fetch_add_explicit(&region->repairs, 1, memory_order_relaxed);
     atomic_exchange_explicit(&region->owner, 0, memory_order_seq_cst);

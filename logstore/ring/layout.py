@@ -12,6 +12,7 @@ CLIENTS: Final = LAYOUT["CLIENTS"]
 GROUPS: Final = LAYOUT["GROUPS"]
 BUCKETS: Final = LAYOUT["BUCKETS"]
 SEGMENT_SLOTS: Final = LAYOUT["SEGMENT_SLOTS"]
+TRANSACTIONS: Final = LAYOUT["TRANSACTIONS"]
 
 SUPERVISOR: Final = 0
 COMMITTER: Final = 1
@@ -47,8 +48,10 @@ class Status(IntEnum):
     WRONG_STATE = LAYOUT["WRONG_STATE"]
     TIMED_OUT = LAYOUT["TIMED_OUT"]
     TOO_LARGE = LAYOUT["TOO_LARGE"]
+    REVERTED = LAYOUT["REVERTED"]
     CLOSED = LAYOUT["CLOSED"]
     STALLED = LAYOUT["STALLED"]
+    REVERTS = LAYOUT["REVERTS"]
 
 
 class Stop(IntEnum):
@@ -84,6 +87,12 @@ def client_offset(index: int, field: str) -> int:
 def group_offset(index: int, field: str) -> int:
     """Return the header offset of a field of a group's entry."""
     return LAYOUT["groups"] + index * LAYOUT["group.size"] + LAYOUT[f"group.{field}"]
+
+
+def transaction_offset(index: int, field: str) -> int:
+    """Return the header offset of a field of an entry of the transaction table."""
+    size, field_offset = LAYOUT["transaction.size"], LAYOUT[f"transaction.{field}"]
+    return LAYOUT["transactions"] + index * size + field_offset
 
 
 def index_of(token: int) -> int:

@@ -20,6 +20,11 @@ NAME: Final = "lock"
 RECOVERY: Final = 1 << 20
 """The byte that whoever repairs the guard holds meanwhile."""
 
+GROUPS: Final = RECOVERY + 1
+"""The byte that whoever makes a group holds meanwhile."""
+REVERT: Final = RECOVERY + 2
+"""The byte that whoever reverts holds meanwhile."""
+
 _FLOCK: Final = struct.Struct("hhqqi4x")  # l_type, l_whence, l_start, l_len, l_pid
 
 

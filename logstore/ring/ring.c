@@ -75,6 +75,9 @@ static enum ls_status reserve_guarded(struct ls_ring *ring, const struct ls_requ
 
     if (state != LS_STATE_RUNNING && state != LS_STATE_FULL)
         return LS_WRONG_STATE;
+    if (want->unreverted_since && atomic_load_explicit(&region->newest_revert_lsn,
+                                                       memory_order_relaxed) > want->unreverted_since)
+        return LS_REVERTED;
     if (!has_room(ring, head, want->span))
         return LS_NO_ROOM;
 
@@ -184,6 +187,50 @@ void ls_fill(struct ls_ring *ring, const struct ls_slot *slot, const void *paylo
     LS_POINT("fill.copied");
     seal_word(ring, frame, (uint32_t)length + 1);
     ring_bell(ring);
+}
+
+/* As ls_fill, for a part of a transaction: its payload begins with the transaction's id, which is the
+ * LSN of the first part: 0 says that this is the first. */
+void ls_fill_part(struct ls_ring *ring, const struct ls_slot *slot, uint64_t transaction,
+                  const void *payload, uint64_t length)
+{
+    uint8_t *target = ls_payload(ring, slot->lsn);
+    uint64_t id = transaction ? transaction : slot->lsn;
+
+    LS_POINT("fill.begin");
+    clear_padding(target, sizeof id + length);
+    memcpy(target, &id, sizeof id);
+    memcpy(target + sizeof id, payload, length);
+    LS_POINT("fill.copied");
+    seal_word(ring, ls_frame_at(ring, slot->lsn), (uint32_t)(sizeof id + length) + 1);
+    ring_bell(ring);
+}
+
+/* Append a revert frame and publish it before the guard is given back.
+ *
+ * So whoever reserves later sees the words below, and knows whether it comes before or after the
+ * revert.  Invariant: newest_revert_lsn is a published revert frame; see ls_guard_repair. */
+enum ls_status ls_revert(struct ls_ring *ring, const void *payload, uint64_t length,
+                         struct ls_slot *slot, uint64_t deadline_ns)
+{
+    struct ls_region *region = ring->region;
+    struct ls_request want = {.span = ls_span(length), .kind = LS_REVERT};
+    enum ls_status status;
+
+    if (want.span > ls_largest_span(ring))
+        return LS_TOO_LARGE;
+    status = ls_guard_until(ring, deadline_ns);
+    if (status != LS_OK)
+        return status;
+    status = reserve_guarded(ring, &want, slot);
+    if (status == LS_OK) {
+        ls_fill(ring, slot, payload, length);
+        LS_POINT("revert.published"); /* Crash: the repairer stores the two words. */
+        atomic_store_explicit(&region->newest_revert_lsn, slot->lsn, memory_order_release);
+        add(&region->revert_count, 1);
+    }
+    ls_guard_release(ring);
+    return status;
 }
 
 /* Lay out the frames of a batch in the span reserved for it.  All but the first are complete before

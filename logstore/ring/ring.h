@@ -11,7 +11,7 @@
  *
  * Who writes what (every other process only reads):
  *   the creator            identity, before `magic`, which it stores last
- *   the guard's owner      head, intent, group seq, the header of the frame it reserves
+ *   the guard's owner      head, intent, group seq, the header of the frame it reserves; reverts
  *   the frame's owner      its payload, then one 8-byte store of {size, crc}: the publish
  *   the committer          published, written, segment slots, its counters; dead owners' frames
  *   the syncer             synced, sync_intent, segments_synced, its counters
@@ -35,6 +35,7 @@
 #define LS_GROUPS 1024u
 #define LS_BUCKETS 48u
 #define LS_SEGMENT_SLOTS 64u
+#define LS_TRANSACTIONS 4096u
 #define LS_HEADER_ALIGN 65536u /* a multiple of every page size we run on */
 #define LS_LINE 128            /* two cache lines: the neighbour is prefetched */
 
@@ -65,6 +66,7 @@ enum ls_status {
     LS_TIMED_OUT = 4,
     LS_INTERRUPTED = 5, /* a signal arrived: run its handler, then call again */
     LS_TOO_LARGE = 6,
+    LS_REVERTED = 7, /* a revert came after `unreverted_since` */
 };
 
 struct ls_identity {
@@ -108,6 +110,13 @@ struct ls_client {
     char command[64];
     _Atomic uint64_t append_stall[LS_BUCKETS]; /* log2 of nanoseconds */
     _Atomic uint64_t durable_wait[LS_BUCKETS];
+};
+
+/* One open transaction.  Its owner claims the entry before it appends the first part, so that a dead
+ * owner's transaction can be told from a living one's. */
+struct ls_transaction {
+    _Atomic uint64_t owner;     /* 0, or the token of the client */
+    _Atomic uint64_t first_lsn; /* its first part, or a lower LSN until that is known */
 };
 
 struct ls_region {
@@ -165,6 +174,7 @@ struct ls_region {
 
     alignas(4096) struct ls_group groups[LS_GROUPS];
     alignas(4096) struct ls_client clients[LS_CLIENTS];
+    alignas(4096) struct ls_transaction transactions[LS_TRANSACTIONS];
 };
 
 _Static_assert(sizeof(struct ls_identity) <= 4096, "identity fits one page");
@@ -188,7 +198,8 @@ struct ls_ring {
 struct ls_request {
     uint64_t span;    /* bytes in the ring, a multiple of 8 */
     uint64_t bytes;   /* payload bytes, for the counters */
-    uint32_t records; /* seqs to take: 0 for frames without one */
+    uint64_t unreverted_since; /* refuse if a revert frame lies behind this LSN; 0 = do not look */
+    uint32_t records;          /* seqs to take: 0 for frames without one */
     uint16_t group;
     uint8_t kind;
 };
@@ -213,6 +224,10 @@ enum ls_status ls_reserve(struct ls_ring *ring, const struct ls_request *want, s
 enum ls_status ls_reserve_until(struct ls_ring *ring, const struct ls_request *want,
                                 struct ls_slot *slot, uint64_t deadline_ns);
 void ls_fill(struct ls_ring *ring, const struct ls_slot *slot, const void *payload, uint64_t length);
+void ls_fill_part(struct ls_ring *ring, const struct ls_slot *slot, uint64_t transaction,
+                  const void *payload, uint64_t length);
+enum ls_status ls_revert(struct ls_ring *ring, const void *payload, uint64_t length,
+                         struct ls_slot *slot, uint64_t deadline_ns);
 void ls_fill_batch(struct ls_ring *ring, const struct ls_slot *slot, const struct ls_part *parts,
                    size_t count, uint16_t group, uint8_t kind);
 void ls_publish(struct ls_ring *ring, uint64_t lsn, uint64_t length);

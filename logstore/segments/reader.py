@@ -107,13 +107,13 @@ class SegmentReader:
         lsn = self._next_lsn = require_lsn(start_lsn, name="start_lsn")
         limit_lsn = limit()
         while lsn < limit_lsn or lsn < (limit_lsn := limit()):
-            segment = self._segment_at(lsn)
+            segment = self._segment_at(lsn, first=lsn == start_lsn)
             with reading(segment.name):
                 records, next_lsn, verdict = self._scan(segment, lsn, limit_lsn, names, kinds, copy)
             if next_lsn == lsn:
                 # A segment's end looks like damage until the next segment explains it. Asking
                 # only here keeps the question out of the usual course.
-                behind_lsn = self._behind(segment, lsn, verdict)
+                behind_lsn = self._behind(segment, lsn)
                 if behind_lsn is None:
                     raise self._trouble(segment, lsn, verdict, limit_lsn, first=lsn == start_lsn)
                 next_lsn = behind_lsn
@@ -134,7 +134,7 @@ class SegmentReader:
             InvalidLSN: No frame begins there, or one that is not of these kinds.
             NotFound, Corruption, IncompatibleFormat, ReadFailed: As `chunks`.
         """
-        segment = self._segment_at(lsn)
+        segment = self._segment_at(lsn, first=True)
         size = LOAD_SIZE
         while True:
             with reading(segment.name):
@@ -144,10 +144,13 @@ class SegmentReader:
             )
             if records and records[0].lsn == lsn:
                 return records[0]
-            if verdict != SHORT or len(data) < size or records:
+            if records or verdict != SHORT or len(data) < size:
                 break
             size *= 4
-        if verdict == END or records:
+        self._refresh()
+        if self._base_at(lsn, first=True) != segment.header.base_lsn:
+            return self.load(lsn, limit_lsn, names, kinds=kinds)  # a newer segment has it
+        if records or verdict == END:
             raise InvalidLSN("the frame here is not a record", lsn=lsn)
         raise self._trouble(segment, lsn, verdict, limit_lsn, first=True)
 
@@ -179,19 +182,19 @@ class SegmentReader:
         view = memoryview(self._buffer)[:wanted]
         return view[: self._directory.read_into(fd, view, offset)]
 
-    def _segment_at(self, lsn: int) -> _OpenSegment:
+    def _segment_at(self, lsn: int, *, first: bool) -> _OpenSegment:
         while True:
-            base_lsn = self._base_at(lsn)
-            if self._open is not None and base_lsn <= self._open.header.base_lsn <= lsn:
-                # Also when its name is gone: what is open can be read to its end.
+            base_lsn = self._base_at(lsn, first=first)
+            if self._open is not None and self._open.header.base_lsn == base_lsn:
                 return self._open
-            self.close()
             try:
-                self._open = self._opened(segment_name(base_lsn))
+                opened = self._opened(segment_name(base_lsn))
             except NotFound:
                 self._refresh()  # It was removed since the directory was listed.
             else:
-                return self._open
+                self.close()
+                self._open = opened
+                return opened
 
     def _opened(self, name: str) -> _OpenSegment:
         with reading(name):
@@ -202,25 +205,24 @@ class SegmentReader:
             self._directory.close_file(fd)
             raise
 
-    def _base_at(self, lsn: int) -> int:
+    def _base_at(self, lsn: int, *, first: bool) -> int:
         if not self._bases or lsn < self._bases[0]:
             self._refresh()
         index = bisect_right(self._bases, lsn) - 1
         if index >= 0:
             return self._bases[index]
-        if self._open is not None and self._open.header.base_lsn <= lsn:
+        if not first and self._open is not None and self._open.header.base_lsn <= lsn:
+            # Its name is gone, but it is open, and tells where to go on.
             return self._open.header.base_lsn
-        first = f"the first are at {self._bases[0]}" if self._bases else "there are none"
-        raise NotFound(f"there are no records at LSN {lsn}; {first}", path=self._directory.path)
+        there = f"the first are at {self._bases[0]}" if self._bases else "there are none"
+        raise NotFound(f"there are no records at LSN {lsn}; {there}", path=self._directory.path)
 
     def _refresh(self) -> None:
         with reading("the data directory"):
             self._bases = bases_of(self._directory.names())
 
-    def _behind(self, segment: _OpenSegment, lsn: int, verdict: int) -> int | None:
+    def _behind(self, segment: _OpenSegment, lsn: int) -> int | None:
         """Return where the next segment begins if this one ends at or below `lsn`."""
-        if verdict == UNKNOWN_KIND:
-            return None
         place = self._next_place(segment)
         if place is None:
             self._refresh()
@@ -254,10 +256,8 @@ class SegmentReader:
             return placed(error, header, lsn)
         if first and lsn != header.base_lsn:
             with reading(segment.name):
-                end_lsn = survey_segment(self._directory, segment.fd, header, lsn).end_lsn
-                if end_lsn < lsn:
-                    survey = survey_segment(self._directory, segment.fd, header, limit_lsn)
-                    if survey.end_lsn > lsn:
-                        return InvalidLSN(f"no frame begins at LSN {lsn}", lsn=lsn)
-                    lsn = survey.end_lsn
+                survey = survey_segment(self._directory, segment.fd, header, limit_lsn)
+            if survey.end_lsn > lsn:
+                return InvalidLSN(f"no frame begins at LSN {lsn}", lsn=lsn)
+            lsn = survey.end_lsn
         return placed(Corruption("the frame here is not what was written"), header, lsn)

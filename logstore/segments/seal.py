@@ -44,7 +44,7 @@ def seal(directory: Directory, name: str, end_lsn: int, previous: Footer | None)
             require_writable(header)
             with reading(name):
                 survey = survey_segment(directory, fd, header, end_lsn)
-            if survey.end_lsn != end_lsn or survey.batch_lsn != end_lsn:
+            if survey.batch_lsn != end_lsn:
                 message = f"this segment should have whole frames up to LSN {end_lsn}"
                 raise placed(Corruption(message), header, survey.batch_lsn)
             footer = footer_of(header, survey, previous)

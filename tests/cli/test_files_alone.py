@@ -22,9 +22,7 @@ def log(tmp_path: Path) -> Iterator[Path]:
     """Make a log of three segments as a killed service leaves it; nothing may change it."""
     with Directory.open(tmp_path / "small", create=True) as directory:
         small = three_segments(directory)
-        small.fd = directory.open_write(small.active)
         small.put(b"\xff\x00")
-        small.close()
         before = contents(directory)
         yield tmp_path / "small"
         assert contents(directory) == before

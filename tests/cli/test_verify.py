@@ -90,7 +90,7 @@ def test_every_damaged_segment_is_named(log: SmallLog) -> None:
         flip(path, HEADER + 33)
     lines = call("verify", log.directory.path).stdout.splitlines()
     assert [line.split(":")[0] for line in lines[:2]] == ["corrupt", "corrupt"]
-    assert "2 places are corrupt" in lines[-1]
+    assert "2 corrupt places" in lines[-1]
 
 
 def test_a_damaged_manifest_is_corrupt(log: SmallLog) -> None:

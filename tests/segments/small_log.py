@@ -32,7 +32,6 @@ class SmallLog:
     manifest: Manifest = field(init=False)
     header: SegmentHeader | None = None
     footer: Footer | None = None
-    fd: int = -1
     end_lsn: int = 4096
     synced_lsn: int = 4096
     seq: dict[int, int] = field(default_factory=dict)
@@ -50,8 +49,6 @@ class SmallLog:
     def begin(self, *, named: bool = True) -> None:
         """Begin the next segment; the one before keeps whatever state it has."""
         previous = self.header
-        if self.fd >= 0:
-            self.directory.close_file(self.fd)
         self.header = SegmentHeader(
             uuid=UUID,
             epoch=self.manifest.epoch,
@@ -61,8 +58,9 @@ class SmallLog:
             previous_digest=previous.crc if previous else 0,
             created_ns=1_700_000_000_000_000_000,
         )
-        self.fd = prepare(self.directory, self.segment_size)
-        begin(self.directory, self.fd, self.header)
+        fd = prepare(self.directory, self.segment_size)
+        begin(self.directory, fd, self.header)
+        self.directory.close_file(fd)
         if named:
             self.save(active_base_lsn=self.end_lsn)
 
@@ -93,7 +91,7 @@ class SmallLog:
             distance=distance,
             salt=self.salt,
         )
-        self.directory.write(self.fd, frame, self.header.offset_of(lsn))
+        change(self.directory, self.active, self.header.offset_of(lsn), frame)
         self.end_lsn += len(frame)
         if kind == Kind.DATA:
             self.records.append((lsn, group, payload))
@@ -131,11 +129,6 @@ class SmallLog:
         assert self.header is not None
         return segment_name(self.header.base_lsn)
 
-    def close(self) -> None:
-        if self.fd >= 0:
-            self.directory.close_file(self.fd)
-            self.fd = -1
-
 
 def three_segments(directory: Directory) -> SmallLog:
     """Make a log of two sealed segments and an active one, with six records."""
@@ -146,7 +139,6 @@ def three_segments(directory: Directory) -> SmallLog:
         log.begin()
         log.put(first)
         log.put(second)
-    log.close()
     return log
 
 

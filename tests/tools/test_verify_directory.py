@@ -13,7 +13,7 @@ import pytest
 
 from logstore.files import Directory
 from logstore.format import Kind, encode_frame
-from tests.segments.small_log import SALT, SmallLog
+from tests.segments.small_log import SALT, SmallLog, change
 from tools.verify_directory import Verifier, main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,6 @@ def make(path: Path) -> SmallLog:
     log.sync()
     log.put(b"second")
     log.put(b"third" * 30)
-    log.close()
     return log
 
 
@@ -67,7 +66,7 @@ def test_a_sound_log_has_no_findings(sound: Path) -> None:
 
 
 def test_an_empty_log_has_no_findings(tmp_path: Path) -> None:
-    SmallLog(Directory.open(tmp_path, create=True)).close()
+    SmallLog(Directory.open(tmp_path, create=True))
     assert findings(tmp_path) == []
 
 
@@ -147,7 +146,6 @@ def test_the_end_of_a_batch_missing_at_the_tail_is_torn(tmp_path: Path) -> None:
     log.begin()
     log.put(b"before")
     log.batch(b"one", b"two", whole=False)
-    log.close()
     verifier = Verifier(tmp_path)
     verifier.run()
     assert verifier.log.findings == []
@@ -164,11 +162,10 @@ def test_a_gap_in_a_groups_seq_needs_an_aborted_frame_before_it(
     if after_abort:
         # An abandoned batch of three: it took three numbers, and shows the first.
         frame = encode_frame(bytes(24), lsn=log.end_lsn, seq=2, kind=Kind.ABORT, salt=SALT)
-        log.directory.write(log.fd, frame, log.end_lsn)
+        change(log.directory, log.active, log.end_lsn, frame)
         log.end_lsn += len(frame)
     log.seq[0] = 4
     log.put(b"five")
-    log.close()
     assert bool(findings(tmp_path)) == is_damage
 
 
@@ -179,7 +176,6 @@ def test_claims_of_durability_never_shrink(tmp_path: Path) -> None:
     log.sync()
     log.put(b"two")
     log.put(b"three", proof_lsn=4096)
-    log.close()
     assert findings(tmp_path)
 
 

@@ -1,0 +1,118 @@
+"""Appending records to one group of a log; the default group is the log itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from logstore.errors import InvalidArgument
+from logstore.lsn import Durability, require_durability
+from logstore.reservation import Reservation
+from logstore.ring._ring import Ring
+from logstore.ring.client import require_timeout
+from logstore.ring.layout import Level
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+LEVELS: Final[dict[str, Level]] = {
+    "ring": Level.RING,
+    "written": Level.WRITTEN,
+    "synced": Level.SYNCED,
+}
+
+
+class Writer:
+    """The appending calls, for the group `_group_id` of the log behind `_ring`."""
+
+    _ring: Ring
+    _group_id: int = 0
+
+    def append(
+        self,
+        payload: ReadableBuffer,
+        *,
+        durability: Durability = "ring",
+        timeout: float | None = None,
+    ) -> int:
+        """Append one record and return its LSN.
+
+        On return the record survives the death of any process, and with `durability` "written" or
+        "synced" is in the page cache or on disk. Blocks while the ring is full, and for the
+        durability asked for. Any thread of any process may call it at any time.
+
+        Args:
+            payload: Any contiguous buffer, empty too; its bytes are copied before return.
+            durability: "ring", "written" or "synced".
+            timeout: Seconds for all of it; None waits for ever.
+
+        Raises:
+            RingFull: No room until the time-out; nothing was appended.
+            RecordTooLarge: Larger than a quarter of the ring; nothing was appended.
+            Timeout: Appended, but not as durable as asked for by then: `wait` for it again.
+            DiskFull: The disk is full and so is the ring; nothing was appended.
+            SyncFailed: The disk failed; what is on it is known only after recovery.
+            NotRunning, Closed, ReadOnly: The log takes no appends from here.
+            TypeError: `payload` is no buffer.
+        """
+        if durability == "ring" and timeout is None:
+            return self._ring.append(payload, None, self._group_id)
+        return self._append_durably(payload, durability, timeout)
+
+    def _append_durably(
+        self, payload: ReadableBuffer, durability: Durability, timeout: float | None
+    ) -> int:
+        require_durability(durability)
+        left = Countdown(timeout)
+        lsn = self._ring.append(payload, left(), self._group_id)
+        if durability != "ring":
+            self._ring.wait(LEVELS[durability], lsn, left())
+        return lsn
+
+    def append_many(
+        self,
+        payloads: Iterable[ReadableBuffer],
+        *,
+        durability: Durability = "ring",
+        timeout: float | None = None,
+    ) -> list[int]:
+        """Append records as one batch, all or nothing even after a crash; return their LSNs.
+
+        The records are neighbours in the log. Otherwise as `append`, and faster per record; the
+        batch with its headers must fit into a quarter of the ring.
+        """
+        require_durability(durability)
+        if isinstance(payloads, (bytes, bytearray, memoryview, str)):
+            raise InvalidArgument("append_many takes several payloads; use append for one")
+        batch = payloads if isinstance(payloads, (list, tuple)) else list(payloads)
+        left = Countdown(timeout)
+        lsns = self._ring.append_many(batch, left(), self._group_id)
+        if lsns and durability != "ring":
+            self._ring.wait(LEVELS[durability], lsns[-1], left())
+        return lsns
+
+    def reserve(self, size: int, *, timeout: float | None = None) -> Reservation:
+        """Reserve room for one record of exactly `size` bytes, to be filled in place.
+
+        Use it as a context manager; see `Reservation`. Blocks while the ring is full.
+
+        Raises:
+            RingFull, RecordTooLarge, DiskFull, SyncFailed, NotRunning, Closed: As `append`.
+        """
+        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+            raise InvalidArgument(f"size must be a number of bytes from 0 on, not {size!r}")
+        if size > self._ring.largest_payload:
+            size = self._ring.capacity  # the ring words the error
+        return Reservation(self._ring.reserve(size, require_timeout(timeout), self._group_id))
+
+
+class Countdown:
+    """Tell how much of a time-out is left."""
+
+    def __init__(self, timeout: float | None) -> None:
+        timeout = require_timeout(timeout)
+        self._end = None if timeout is None else time.monotonic() + timeout
+
+    def __call__(self) -> float | None:
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
