@@ -76,9 +76,9 @@ class Directory:
         """Map the names of regular files to their sizes in bytes, in no order."""
         with self._open_folder(folder) as fd, os.scandir(fd) as entries:
             return {
-                entry.name: entry.stat(follow_symlinks=False).st_size
+                entry.name: size
                 for entry in entries
-                if entry.is_file(follow_symlinks=False)
+                if entry.is_file(follow_symlinks=False) and (size := _size_of(entry)) is not None
             }
 
     def size(self, name: str) -> int:
@@ -268,6 +268,14 @@ class _Place:
         if isinstance(error, OSError) and self._name is not None:
             place = self._directory.path
             error.filename = str(place if self._name == "." else place / self._name)
+
+
+def _size_of(entry: os.DirEntry[str]) -> int | None:
+    """Return the size of a listed file, or None if it is gone: others rename and drop meanwhile."""
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return None
 
 
 def _make(place: Path, mode: int) -> None:

@@ -164,6 +164,9 @@ static PyMethodDef functions[] = {
     {"encode", WITH_KEYWORDS(encode),
      "encode($module, /, payload, lsn, seq, group, kind, flags, distance, salt)\n--\n\n"
      "Return the whole padded frame."},
+    {"kinds_of", kinds_of, METH_O,
+     "kinds_of($module, records, /)\n--\n\n"
+     "Return the kinds in a list of Records, bit 1 << kind for each."},
     {"scan", WITH_KEYWORDS(scan), scan_doc},
     {"resync", WITH_KEYWORDS(resync),
      "resync($module, /, buffer, lsn, salt, limit_lsn)\n--\n\n"

@@ -42,6 +42,9 @@ PyObject *record_new(PyTypeObject *type, uint64_t lsn, PyObject *group, uint64_t
 /* Give the type its __match_args__; -1 with an exception set if that fails. */
 int record_set_match_args(PyTypeObject *type);
 
+/* The module's function `kinds_of`: which kinds a list of Records has. */
+PyObject *kinds_of(PyObject *module, PyObject *records);
+
 /* The module's function `scan`. */
 PyObject *scan(PyObject *module, PyObject *args, PyObject *kwargs);
 extern const char scan_doc[];

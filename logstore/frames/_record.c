@@ -152,6 +152,22 @@ static PyObject *record_reduce(PyObject *self, PyObject *unused)
                          (unsigned long long)record->seq, record->kind, payload);
 }
 
+PyObject *kinds_of(PyObject *module, PyObject *records)
+{
+    struct module_state *state = PyModule_GetState(module);
+    uint64_t kinds = 0;
+
+    if (!PyList_Check(records))
+        return PyErr_Format(PyExc_TypeError, "kinds_of() takes a list of Records");
+    for (Py_ssize_t i = 0; i < PyList_Size(records); i++) {
+        PyObject *record = PyList_GetItem(records, i);
+        if (Py_TYPE(record) != state->record)
+            return PyErr_Format(PyExc_TypeError, "kinds_of() takes a list of Records");
+        kinds |= UINT64_C(1) << (((Record *)record)->kind & 63);
+    }
+    return PyLong_FromUnsignedLongLong(kinds);
+}
+
 static PyMemberDef record_members[] = {
     {"lsn", T_ULONGLONG, offsetof(Record, lsn), READONLY, "Position of the frame in the log."},
     {"group", T_OBJECT_EX, offsetof(Record, group), READONLY, "Name of the record's group."},

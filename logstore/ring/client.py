@@ -4,19 +4,15 @@ when the ring cannot go on."""
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import Final
 
 from logstore.errors import (
     Closed,
-    DiskFull,
     InUse,
-    InvalidArgument,
     LimitReached,
     LogstoreError,
     NotRunning,
@@ -24,24 +20,27 @@ from logstore.errors import (
     RecordTooLarge,
     RevertedError,
     RingFull,
-    SyncFailed,
     Timeout,
 )
 from logstore.ring import liveness, region
 from logstore.ring._ring import LAYOUT, Ring, token
+from logstore.ring.failure import state_error
 from logstore.ring.layout import (
     CLIENTS,
     COMMITTER,
     FIRST_CLIENT,
     SUPERVISOR,
     SYNCER,
+    Level,
     State,
     Status,
     client_offset,
 )
+from logstore.ring.process import command_line, start_ticks
 from logstore.ring.repair import Liveness, repair_guard
 
 _LOOK_AGAIN_S: Final = 0.001
+SLICE_S: Final = 0.25
 
 
 class Client:
@@ -105,7 +104,7 @@ class Client:
         self.ring.store(client_offset(index, "pid"), os.getpid())
         self.ring.store(client_offset(index, "start_ticks"), start_ticks(os.getpid()))
         self.ring.store(client_offset(index, "attached_ns"), time.time_ns())
-        self.ring.write_header(client_offset(index, "command"), _command())
+        self.ring.write_header(client_offset(index, "command"), command_line())
         self.ring.store(client_offset(index, "generation"), generation)
         self.ring.bind(token(index, generation))
         self.ring.knock()
@@ -159,6 +158,26 @@ class Client:
             self._lock.close()
         if self._liveness is not None:
             self._liveness.close()
+
+    def await_level(self, level: Level, lsn: int, timeout_s: float | None = None) -> bool:
+        """Block until the watermark of `level` exceeds `lsn`, whatever becomes of that record.
+
+        Returns:
+            Whether it does; False after the time-out.
+
+        Raises:
+            NotRunning, SyncFailed, Closed: It will not get there in this run of the service.
+        """
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            rest = SLICE_S if end is None else min(SLICE_S, max(0.0, end - time.monotonic()))
+            if self.ring.poll(level, lsn, rest):
+                return True
+            if end is not None and time.monotonic() >= end:
+                return False
+            self.look_around()
+            if self.state == State.FULL:
+                time.sleep(SLICE_S)
 
     def making_groups(self) -> AbstractContextManager[None]:
         """Keep every other process and thread from making a group."""
@@ -226,9 +245,12 @@ class Client:
         """After a slice without progress: repair what the dead hold, and see whether to go on.
 
         Raises:
+            Closed: This attachment was closed meanwhile.
             NotRunning: The service is gone.
             SyncFailed: The log has failed.
         """
+        if self.ring.closed:
+            raise Closed("this log object is closed; open or attach again")
         if self._liveness is not None:
             repair_guard(self.ring, self._liveness)
         if not self.service_alive():
@@ -242,59 +264,4 @@ class Client:
 
     def state_error(self) -> LogstoreError:
         """Return the error that tells a caller why the log does not go on."""
-        state = self.state
-        place, stage, number = failure(self.ring)
-        if state == State.FULL:
-            return DiskFull(
-                "the disk is full; nothing appended is lost, the log goes on once there is room",
-                path=place,
-                errno=number,
-            )
-        if state == State.FAILED:
-            return SyncFailed(
-                f"{stage} failed: {os.strerror(number)}; stop the service, look at the disk, "
-                "start it again",
-                path=place,
-                errno=number,
-            )
-        return NotRunning(
-            f"the log is {state.name.lower()}; open it again", path=self.identity.directory
-        )
-
-
-def failure(ring: Ring) -> tuple[Path, str, int]:
-    """Return (path, stage, errno) of what made the log FULL or FAILED."""
-    path = ring.read_header(LAYOUT["failure_path"], LAYOUT["failure_path.size"])
-    stage = ring.read_header(LAYOUT["failure_stage"], LAYOUT["failure_stage.size"])
-    return (
-        Path(os.fsdecode(path.split(b"\0", 1)[0])),
-        stage.split(b"\0", 1)[0].decode(errors="replace"),
-        ring.load(LAYOUT["failure_errno"]),
-    )
-
-
-def start_ticks(pid: int) -> int:
-    """Return when a process started, in clock ticks since boot; 0 if it is gone."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return 0
-    return int(text.rpartition(")")[2].split()[19])
-
-
-def _command() -> bytes:
-    words = [Path(sys.argv[0]).name or "python", *sys.argv[1:2]] if sys.argv else ["python"]
-    room = LAYOUT["command.size"] - 1
-    text = " ".join(words).encode(errors="replace")[:room]
-    return text + bytes(LAYOUT["command.size"] - len(text))
-
-
-def require_timeout(timeout: float | None) -> float | None:
-    """Return `timeout` if it is None or a number of seconds from 0 on.
-
-    Raises:
-        InvalidArgument: It is not.
-    """
-    if timeout is None or (isinstance(timeout, (int, float)) and timeout >= 0):
-        return timeout
-    raise InvalidArgument(f"timeout must be None or a number of seconds from 0 on, not {timeout!r}")
+        return state_error(self.ring, self.identity.directory)
