@@ -21,11 +21,7 @@ import psutil
 import logstore
 from logstore.ring import region
 from logstore.ring.layout import COMMITTER, SUPERVISOR, SYNCER, client_offset
-<<<<<<< HEAD
 from logstore.ring.process import start_ticks
-from tests.oracle import Oracle
-=======
->>>>>>> wt-proofs
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SHM: Final = Path("/dev/shm")
