@@ -63,6 +63,9 @@ class Ring:
     def close(self, /) -> None:
         """Refuse new calls and wait until threads inside have left (at most a slice)."""
 
+    def forsake(self, /) -> None:
+        """Refuse new calls, in a forked child: its parent goes on with what it has reserved."""
+
     def bind(self, token: int, /) -> None:
         """Take the identity of a client; needed before any append."""
 
