@@ -28,7 +28,7 @@ class Slot:
         """
 
     def abort(self, /) -> None:
-        """Give the reservation up; readers skip it."""
+        """Give the reservation up; readers skip it. Takes effect once no view of it is left."""
 
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, buffer: memoryview, /) -> None: ...
