@@ -192,14 +192,17 @@ class Directory:
         On return the bytes are in the page cache and not durable. When it raises, any part
         of them may be.
         """
-        with self._place_of(fd), memoryview(buffer) as whole, whole.cast("B") as view:
-            done = 0
-            while done < len(view):
-                with view[done:] as rest:
-                    count = os.pwrite(fd, rest, offset + done)
-                if count == 0:
-                    raise OSError(errno.EIO, "a write wrote nothing")
-                done += count
+        with self._place_of(fd), memoryview(buffer) as whole:
+            done = os.pwrite(fd, whole, offset)
+            if done == whole.nbytes:
+                return
+            with whole.cast("B") as view:
+                while done < len(view):
+                    with view[done:] as rest:
+                        count = os.pwrite(fd, rest, offset + done)
+                    if count == 0:
+                        raise OSError(errno.EIO, "a write wrote nothing")
+                    done += count
 
     def sync_file(self, fd: int) -> None:
         """Make a file's bytes and size durable; blocks on the disk.

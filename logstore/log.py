@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from logstore import status
-from logstore.errors import InvalidLSN
+from logstore import reverting, status
+from logstore.errors import InvalidLSN, NotFound, ReadOnly
 from logstore.frames import Record
 from logstore.group import Group
 from logstore.handle import Handle
 from logstore.lsn import Durability, Watermarks, require_durability, require_lsn
-from logstore.reading import LogReader
+from logstore.reading import Selection
 from logstore.ring import groups
 from logstore.ring._ring import LAYOUT
-from logstore.ring.client import require_timeout
 from logstore.ring.layout import WATERMARKS, Level
+from logstore.timeouts import require_timeout
 from logstore.transaction import Transaction
 from logstore.writing import LEVELS, Writer
 
@@ -107,42 +107,59 @@ class Log(Handle, Writer):
 
     # Reading.
 
-    @property
-    def _reading(self) -> LogReader:
-        self._require_open()
-        if self._reader is None:
-            self._reader = LogReader(self._client)
-        return self._reader
-
     def read(
-        self, start: int | None = None, end: int | None = None, *, durability: Durability = "synced"
+        self,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        durability: Durability = "synced",
+        group: str | None = None,
+        uncommitted: bool = False,
+        reverted: bool = False,
+        copy: bool = True,
     ) -> Iterator[Record]:
         """Return the records from `start` up to `end`, oldest first.
 
-        Ends where the log ended, at the given durability, when this was called. Memory does not
-        grow with the log. Each call makes an iterator of its own, for one thread.
+        A transaction's records come together, where its commit is. Ends where the log ended, at the
+        given durability, when this was called. Memory does not grow with the log. Each call makes
+        an iterator of its own, for one thread.
 
         Args:
             start: LSN of a record; None is the oldest record there is.
             end: Records at and after this LSN are left out; None is the end.
             durability: Read only what is at least as durable.
+            group: Only records of this group.
+            uncommitted: Also parts of transactions not committed, or not yet; each where it lies,
+                marked by its kind.
+            reverted: Also what was reverted.
+            copy: Whether payloads are bytes of their own; otherwise they are views that keep some
+                hundred KiB around them in memory.
 
         Raises:
             InvalidLSN: `start` is not a record's LSN.
-            NotFound: `start` is below the oldest record.
+            NotFound: `start` is below the oldest record, or there is no such group.
             Corruption: While iterating: stored bytes are damaged; says where.
         """
         level = LEVELS[require_durability(durability)]
         first = None if start is None else require_lsn(start, name="start")
         last = None if end is None else require_lsn(end, name="end")
-        return self._reading.read(first, last, level)
+        what = Selection(self._known_group(group), uncommitted, reverted, copy)
+        return self._reading.read(first, last, level, what)
+
+    def _known_group(self, name: str | None) -> str | None:
+        if name is not None and groups.find(self._ring, name) is None:
+            raise NotFound(f"there is no group {name!r}; there are {', '.join(self.groups())}")
+        return name
 
     def load(self, lsn: int) -> Record:
         """Return the record at `lsn`, published or more durable.
 
+        A part of a transaction is returned whatever became of the transaction.
+
         Raises:
             InvalidLSN: No record begins there, or none was appended there yet.
             NotFound: It is older than the oldest record.
+            RevertedError: It was reverted.
             Corruption: Its bytes are damaged.
         """
         return self._reading.load(require_lsn(lsn))
@@ -153,6 +170,7 @@ class Log(Handle, Writer):
         *,
         durability: Durability = "synced",
         timeout: float | None = None,
+        group: str | None = None,
     ) -> Iterator[Record]:
         """Return records as they come, for ever; blocks between them.
 
@@ -160,6 +178,7 @@ class Log(Handle, Writer):
             start: LSN of a record; None begins with the next record appended.
             durability: Deliver a record once it is this durable.
             timeout: End after so many seconds without a record; None never ends.
+            group: Only records of this group.
 
         Raises:
             InvalidLSN, NotFound, Corruption: As `read`.
@@ -167,7 +186,34 @@ class Log(Handle, Writer):
         """
         level = LEVELS[require_durability(durability)]
         first = None if start is None else require_lsn(start, name="start")
-        return self._reading.follow(first, level, require_timeout(timeout))
+        what = Selection(self._known_group(group))
+        return self._reading.follow(first, level, require_timeout(timeout), what)
+
+    # Reverting.
+
+    def revert(self, lsn: int) -> int:
+        """Hide every record at or after `lsn` from every reader; durable on return.
+
+        Live readers stop seeing them at once. What other writers append meanwhile is either before
+        the revert and hidden, or after it and kept; transactions open across it are aborted. LSNs
+        and seqs are not used again, and `read(reverted=True)` still shows what was hidden.
+
+        Returns:
+            The LSN of the revert: what is appended behind it is kept.
+
+        Raises:
+            InvalidLSN: `lsn` is no position, or lies in the future.
+            NotFound: `lsn` is below the oldest record.
+            SyncFailed, DiskFull, NotRunning, Closed: It was not done, or is not durable.
+        """
+        self._require_writable()
+        reverting.require_revertable(self._client, require_lsn(lsn))
+        return reverting.revert(self._client, self._reading, lsn)
+
+    def _require_writable(self) -> None:
+        self._require_open()
+        if self.read_only:
+            raise ReadOnly("this log was attached for reading; attach without read_only")
 
     # Looking at it.
 

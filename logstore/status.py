@@ -11,7 +11,8 @@ from typing import Any, Final
 from logstore.errors import PermissionDenied
 from logstore.lsn import Watermarks
 from logstore.ring._ring import LAYOUT, Ring
-from logstore.ring.client import Client, failure
+from logstore.ring.client import Client
+from logstore.ring.failure import failure
 from logstore.ring.layout import BUCKETS, CLIENTS, ROLES, State, client_offset, index_of
 from logstore.ring.liveness import LockFile
 

@@ -11,7 +11,8 @@ from logstore.errors import InvalidArgument, RevertedError
 from logstore.frames import TXN_ABORT, TXN_COMMIT
 from logstore.lsn import Durability, require_durability
 from logstore.ring import transactions
-from logstore.writing import LEVELS, Countdown
+from logstore.timeouts import Countdown
+from logstore.writing import LEVELS
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

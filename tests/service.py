@@ -20,8 +20,8 @@ import psutil
 
 import logstore
 from logstore.ring import region
-from logstore.ring.client import start_ticks
 from logstore.ring.layout import COMMITTER, SUPERVISOR, SYNCER, client_offset
+from logstore.ring.process import start_ticks
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SHM: Final = Path("/dev/shm")

@@ -99,9 +99,13 @@ class Orphanage:
 def run(worker: Worker) -> None:
     """Step and sleep until the worker is finished."""
     try:
-        while not worker.finished():
-            if not worker.step():
-                worker.idle()
+        while True:
+            # First the work: whoever woke us waits for it.
+            if worker.step():
+                continue
+            if worker.finished():
+                return
+            worker.idle()
     finally:
         worker.close()
 

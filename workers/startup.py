@@ -24,7 +24,8 @@ from logstore.options import OPTIONS_FILE, Options
 from logstore.points import point
 from logstore.ring import region
 from logstore.ring._ring import LAYOUT, Ring
-from logstore.ring.client import Client, failure
+from logstore.ring.client import Client
+from logstore.ring.failure import failure
 from logstore.ring.layout import CLIENTS, COMMITTER, SUPERVISOR, State
 from logstore.ring.liveness import NAME as LOCK_FILE
 from logstore.ring.liveness import LockFile

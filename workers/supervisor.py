@@ -25,7 +25,7 @@ from logstore.options import Options
 from logstore.points import point
 from logstore.ring import region
 from logstore.ring._ring import LAYOUT
-from logstore.ring.client import failure
+from logstore.ring.failure import failure
 from logstore.ring.layout import COMMITTER, FIRST_CLIENT, SUPERVISOR, SYNCER, State
 from logstore.ring.liveness import LockFile
 from logstore.ring.repair import Liveness, repair_guard
@@ -254,7 +254,10 @@ def run(
     ready: Callable[[], None] = lambda: None,
 ) -> int:
     """Serve a directory until SIGTERM or SIGINT; return the exit code."""
-    return Supervisor(path, options, name).run(ready)
+    code = Supervisor(path, options, name).run(ready)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # told twice is no reason to die on the way out
+    return code
 
 
 def _detach() -> None:
@@ -278,8 +281,9 @@ def main(argv: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         options = Options.load(arguments.directory, **json.loads(arguments.options))
-        supervisor = Supervisor(arguments.directory, options, arguments.name)
-        return supervisor.run(lambda: tell(arguments.ready_fd, None))
+        return run(
+            arguments.directory, options, arguments.name, lambda: tell(arguments.ready_fd, None)
+        )
     except LogstoreError as error:
         logger.error("%s", error)
         tell(arguments.ready_fd, error)
