@@ -157,8 +157,9 @@ class Client:
     def forsake(self) -> None:
         """Drop the parent's descriptors in a forked child, so that its death can be seen.
 
-        The mapping stays: it is never used again, and harmless.
+        The mapping stays, and what the parent has reserved in it is left alone.
         """
+        self.ring.forsake()
         if self._lock is not None:
             self._lock.close()
         if self._liveness is not None:

@@ -153,7 +153,7 @@ def _make_semaphore(name: str, mode: int) -> None:
         posix_ipc.unlink_semaphore(name)
     except posix_ipc.ExistentialError:
         pass
-    except posix_ipc.PermissionsError as error:
+    except (posix_ipc.PermissionsError, OSError) as error:
         raise PermissionDenied(f"semaphore {name} belongs to somebody else", path=SHM) from error
     mask = os.umask(0)
     try:
@@ -205,20 +205,11 @@ def attach(name: str, *, read_only: bool = False) -> tuple[Ring, Identity]:
         Corruption: It is no region, or its identity makes no sense.
     """
     place = SHM / shared_name(name)[1:]
+    fd = _open(name, place, read_only=read_only)
     try:
-        memory = posix_ipc.SharedMemory(shared_name(name), read_only=read_only)
-    except posix_ipc.ExistentialError:
-        raise NotRunning(
-            f"no log named {name!r} is running; start it with `logstore serve`"
-        ) from None
-    except (posix_ipc.PermissionsError, OSError) as error:
-        raise PermissionDenied(
-            f"cannot attach to the log {name!r}: its service runs as another user", path=place
-        ) from error
-    try:
-        identity = _read_identity(memory.fd, place)
+        identity = _read_identity(fd, place)
         semaphore = None if read_only else shared_name(name)
-        return Ring(memory.fd, identity.ring_size, identity.salt, semaphore), identity
+        return Ring(fd, identity.ring_size, identity.salt, semaphore), identity
     except FileNotFoundError as error:
         raise NotRunning(f"the log {name!r} is just starting or stopping") from error
     except PermissionError as error:
@@ -226,7 +217,26 @@ def attach(name: str, *, read_only: bool = False) -> tuple[Ring, Identity]:
             f"cannot open the semaphore of {name!r}", path=place, errno=error.errno
         ) from error
     finally:
-        memory.close_fd()
+        os.close(fd)
+
+
+def _open(name: str, place: Path, *, read_only: bool) -> int:
+    """Open the shared-memory object as `shm_open` does, without hanging on a fifo of its name."""
+    access = os.O_RDONLY if read_only else os.O_RDWR
+    try:
+        return os.open(place, access | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise NotRunning(
+            f"no log named {name!r} is running; start it with `logstore serve`"
+        ) from None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise Corruption("not a shared-memory object", path=place) from error
+        raise PermissionDenied(
+            f"cannot attach to the log {name!r}: its service runs as another user",
+            path=place,
+            errno=error.errno,
+        ) from error
 
 
 def _read_identity(fd: int, place: Path) -> Identity:
@@ -283,7 +293,7 @@ def unlink(name: str) -> None:
             remove(shared_name(name))
         except posix_ipc.ExistentialError:
             continue
-        except posix_ipc.PermissionsError as error:
+        except (posix_ipc.PermissionsError, OSError) as error:
             raise PermissionDenied(
                 f"cannot remove shared memory {shared_name(name)}", path=SHM
             ) from error
