@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from logstore import reverting, status
+from logstore import checkpoints, reverting, status
+from logstore.checkpoints import Checkpoints
 from logstore.errors import InvalidLSN, NotFound, ReadOnly
 from logstore.frames import Record
 from logstore.group import Group
@@ -67,8 +68,7 @@ class Log(Handle, Writer):
         Nothing is written before its first part.
         """
         self._require_open()
-        if group is not None:
-            self._group_number(group)
+        self._group_number(group)
         return Transaction(self, group)
 
     # Waiting.
@@ -189,6 +189,55 @@ class Log(Handle, Writer):
         what = Selection(self._known_group(group))
         return self._reading.follow(first, level, require_timeout(timeout), what)
 
+    # Replay.
+
+    def replay(
+        self,
+        group: str,
+        apply: Callable[[Record], object],
+        *,
+        on_checkpoints: Callable[[Checkpoints], object] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> int:
+        """Call `apply` with every durable record of a group that is still needed; return how many.
+
+        That is: committed, not reverted, not checkpointed; transactions whole and in the order of
+        their commits. Memory does not grow with the log. If it ends half-way, start again.
+
+        Args:
+            group: The group's name.
+            apply: Called with each record, in order.
+            on_checkpoints: Called first, once, with what is checkpointed.
+            progress: Called now and then with (bytes done, bytes in all).
+
+        Raises:
+            NotFound: There is no such group.
+            Corruption: Stored bytes are damaged; says where.
+        """
+        self._known_group(group)
+        return checkpoints.replay(
+            self.group(group), apply, on_checkpoints=on_checkpoints, progress=progress
+        )
+
+    # Compaction.
+
+    def compact(self, *, wait: bool = True, timeout: float | None = None) -> int:
+        """Drop sealed segments that nobody needs any more; return how many bytes that gave back.
+
+        A segment goes when all its records are checkpointed, reverted or aborted and no cursor,
+        reader or open transaction needs it; `status` says what keeps the others.
+
+        Args:
+            wait: Whether to wait until the committer has done it.
+            timeout: Seconds; None waits for ever.
+
+        Raises:
+            Timeout: It is not done yet; it will be.
+            NotRunning, SyncFailed, Closed: The log does not go on.
+        """
+        self._require_writable()
+        return self._client.ask_for_compaction(wait=wait, timeout_s=require_timeout(timeout))
+
     # Reverting.
 
     def revert(self, lsn: int) -> int:
@@ -204,11 +253,23 @@ class Log(Handle, Writer):
         Raises:
             InvalidLSN: `lsn` is no position, or lies in the future.
             NotFound: `lsn` is below the oldest record.
+            InvalidArgument: A record at or after `lsn` is checkpointed.
             SyncFailed, DiskFull, NotRunning, Closed: It was not done, or is not durable.
         """
         self._require_writable()
         reverting.require_revertable(self._client, require_lsn(lsn))
+        if lsn < self._ring.load(LAYOUT["head"]):
+            self._require_no_checkpoint_from(lsn)
         return reverting.revert(self._client, self._reading, lsn)
+
+    def _require_no_checkpoint_from(self, lsn: int) -> None:
+        self._client.await_level(Level.WRITTEN, lsn)
+        catalog = checkpoints.catalog_now(self.group("default"))
+        for number, name in enumerate(self.groups()):
+            if catalog.checkpointed(number):
+                group = Group(self, name, number)
+                first_seq = self._reading.finder.first_seq_from(number, lsn)
+                reverting.require_not_checkpointed(group, catalog, first_seq)
 
     def _require_writable(self) -> None:
         self._require_open()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from logstore.errors import InvalidLSN, NotFound
+from logstore.errors import InvalidArgument, InvalidLSN, NotFound
 from logstore.payloads import EVERY_GROUP, Interval, encode_revert
 from logstore.ring._ring import LAYOUT
 from logstore.ring.layout import Level
 
 if TYPE_CHECKING:
+    from logstore.group import Group
     from logstore.reading import LogReader
     from logstore.ring.client import Client
+    from logstore.segments.catalog import Catalog
 
 
 def require_revertable(client: Client, lsn: int) -> None:
@@ -28,6 +30,21 @@ def require_revertable(client: Client, lsn: int) -> None:
         raise NotFound(f"the oldest record is at LSN {oldest}", lsn=lsn)
 
 
+def require_not_checkpointed(group: Group, catalog: Catalog, seq: int) -> None:
+    """Refuse to revert records that somebody has built on.
+
+    Raises:
+        InvalidArgument: A record of the group at or after `seq` is checkpointed.
+    """
+    done = catalog.checkpointed(group.id)
+    newest = max((last for _, last in done), default=0)
+    if newest >= seq:
+        raise InvalidArgument(
+            f"record {newest} of group {group.name!r} is checkpointed: what was built on it "
+            f"cannot be taken back; revert from seq {newest + 1} on"
+        )
+
+
 def revert(client: Client, reading: LogReader, from_lsn: int, scope: int = EVERY_GROUP) -> int:
     """Hide what a scope has at or after `from_lsn` and before now; durable on return.
 
@@ -35,7 +52,7 @@ def revert(client: Client, reading: LogReader, from_lsn: int, scope: int = EVERY
         The LSN of the revert frame: what is appended behind it is kept.
     """
     ring = client.ring
-    with client.reverting():
+    with client.duties.reverting():
         hidden = reading.hidden
         hidden.refresh()
         oldest = ring.load(LAYOUT["start"])

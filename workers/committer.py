@@ -65,10 +65,13 @@ class Committer:
             return False
         written = self._ring.load(LAYOUT["written"])
         try:
-            return self._drain(written) or (state == State.DRAINING and self._stop(written))
+            worked = self._drain(written) or (state == State.DRAINING and self._stop(written))
         except (OSError, LogstoreError) as error:
             self._cannot_write(error)
             return False
+        if not worked and state == State.RUNNING:
+            self.segments.compact_if_asked()
+        return worked
 
     def _drain(self, written: int) -> bool:
         ring = self._ring

@@ -235,4 +235,6 @@ def _create(
         groups=[(g.id, g.name, g.last_seq) for g in footer.groups] if footer else (),
         newest_revert_lsn=catalog_of(footer).newest_revert_lsn,
     )
+    ring.store(LAYOUT["retain_bytes"], options.retain_bytes)
+    ring.store(LAYOUT["retain_age_ns"], round(options.retain_age_s * 1e9))
     return Client(manifest.name, role=SUPERVISOR, attached=(ring, identity), lock=lock)

@@ -71,6 +71,7 @@ PyObject *ring_set_state(RingObject *self, PyObject *args);
 PyObject *ring_repair(RingObject *self, PyObject *dead);
 PyObject *ring_revert(RingObject *self, PyObject *args);
 PyObject *ring_post(RingObject *self, PyObject *unused);
+PyObject *ring_wake_committer(RingObject *self, PyObject *unused);
 PyObject *ring_knock(RingObject *self, PyObject *unused);
 PyObject *ring_await_knock(RingObject *self, PyObject *args);
 

@@ -76,6 +76,12 @@ class Ring:
     def store(self, offset: int, value: int, /) -> None:
         """Set a word of the header (atomic, release)."""
 
+    def add(self, offset: int, amount: int, /) -> int:
+        """Add to a word of the header (atomic) and return the sum."""
+
+    def wake_committer(self, /) -> None:
+        """Wake the committer for work that is no record."""
+
     def words(self, offset: int, count: int, /) -> list[int]:
         """Return consecutive words, each read for itself."""
 
