@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from logstore import status
-from logstore.errors import InvalidLSN, NotFound
+from logstore import reverting, status
+from logstore.errors import InvalidLSN, NotFound, ReadOnly
 from logstore.frames import Record
 from logstore.group import Group
 from logstore.handle import Handle
 from logstore.lsn import Durability, Watermarks, require_durability, require_lsn
-from logstore.reading import LogReader, Selection
+from logstore.reading import Selection
 from logstore.ring import groups
 from logstore.ring._ring import LAYOUT
 from logstore.ring.layout import WATERMARKS, Level
@@ -107,13 +107,6 @@ class Log(Handle, Writer):
 
     # Reading.
 
-    @property
-    def _reading(self) -> LogReader:
-        self._require_open()
-        if self._reader is None:
-            self._reader = LogReader(self._client)
-        return self._reader
-
     def read(
         self,
         start: int | None = None,
@@ -195,6 +188,32 @@ class Log(Handle, Writer):
         first = None if start is None else require_lsn(start, name="start")
         what = Selection(self._known_group(group))
         return self._reading.follow(first, level, require_timeout(timeout), what)
+
+    # Reverting.
+
+    def revert(self, lsn: int) -> int:
+        """Hide every record at or after `lsn` from every reader; durable on return.
+
+        Live readers stop seeing them at once. What other writers append meanwhile is either before
+        the revert and hidden, or after it and kept; transactions open across it are aborted. LSNs
+        and seqs are not used again, and `read(reverted=True)` still shows what was hidden.
+
+        Returns:
+            The LSN of the revert: what is appended behind it is kept.
+
+        Raises:
+            InvalidLSN: `lsn` is no position, or lies in the future.
+            NotFound: `lsn` is below the oldest record.
+            SyncFailed, DiskFull, NotRunning, Closed: It was not done, or is not durable.
+        """
+        self._require_writable()
+        reverting.require_revertable(self._client, require_lsn(lsn))
+        return reverting.revert(self._client, self._reading, lsn)
+
+    def _require_writable(self) -> None:
+        self._require_open()
+        if self.read_only:
+            raise ReadOnly("this log was attached for reading; attach without read_only")
 
     # Looking at it.
 

@@ -51,6 +51,10 @@ class RawReader:
         """Return up to where frames are as durable as `level`."""
         return self._ring.load(WATERMARKS[level])
 
+    def start(self) -> int:
+        """Return the LSN of the oldest frame there may be."""
+        return self._ring.load(LAYOUT["start"])
+
     def names(self) -> list[str]:
         """Return the group names by id; a list that grows."""
         for number in range(len(self._names), groups.count(self._ring)):

@@ -40,7 +40,6 @@ class LogReader:
         self._ring = client.ring
         self.raw = RawReader(client)
         self.hidden = Hidden(self.raw)
-        client.on_reverts = self._require_kept
 
     def close(self) -> None:
         """Close the directory; iterators end with an error at their next segment."""
@@ -125,13 +124,13 @@ class LogReader:
 
     def load(self, lsn: int) -> Record:
         """Return the record at `lsn`; a part of a transaction too, whatever became of that."""
-        self._require_kept(lsn)
+        self.require_kept(lsn)
         record = self.raw.load(lsn, 1 << DATA | 1 << TXN_PART)
         if record.kind == TXN_PART:
             record = bare(record)
         return record
 
-    def _require_kept(self, lsn: int) -> None:
+    def require_kept(self, lsn: int) -> None:
         """Refuse a record that was reverted."""
         self.hidden.refresh()
         if not self.hidden.touches(lsn, lsn):

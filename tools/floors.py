@@ -20,10 +20,12 @@ FACES = "faces"
 FLOORS = {
     "errors": 0,
     "lsn": 0,
+    "points": 0,
     "frames": 1,
     "files": 1,
     "format": 2,
     "options": 2,
+    "payloads": 2,
     "ring": 3,
     "segments": 3,
     FACES: 4,

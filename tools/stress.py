@@ -30,7 +30,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.oracle import Oracle
-from tests.service import Service, Writers, environment
+from tests.service import Service, environment
+from tests.writers import Writers
 from tools.verify_directory import Verifier
 
 FAULTS: Final = ("writer", "committer", "syncer", "supervisor", "all")

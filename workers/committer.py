@@ -13,9 +13,11 @@ from typing import Final
 from logstore.errors import LogstoreError
 from logstore.files import Directory
 from logstore.format import FRAME_HEADER_SIZE, FrameHeader, Kind, encode_mark, span
+from logstore.points import point
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
 from logstore.ring.layout import COMMITTER, Level, Mode, State, Stop
+from logstore.segments import manifest as manifests
 from logstore.workers import role
 from logstore.workers.segments import Segments
 
@@ -52,7 +54,7 @@ class Committer:
         self._blocked = False
         self._done = False
         self._salvaging = salvaging
-        self.segments = Segments(client, self._directory)
+        self.segments = Segments(client, self._directory, salvaging=salvaging)
 
     # Draining.
 
@@ -79,8 +81,10 @@ class Committer:
         if to - written > room and not self.segments.empty(written):
             return self.segments.rotate(written)
         ring.advance(Level.RING, to)
+        point("drain.published")
         start = written & (ring.capacity - 1)
         self.segments.write(self._memory[start : start + to - written], written)
+        point("drain.file")  # Crash: the successor writes the same bytes in the same place.
         ring.advance(Level.WRITTEN, to)
         self._went_on(to)
         ring.count_drain(to - written)
@@ -137,10 +141,6 @@ class Committer:
         whole = header.size > 0 and header.lsn == at and span(header.payload_length) <= left
         self._ring.discard(at, span(header.payload_length) if whole else left)
 
-    def waiting(self) -> bool:
-        """Tell whether a step that did nothing may do something soon: a rotation is prepared."""
-        return self.segments.chores.pending > 0 and self._client.state == State.RUNNING
-
     def _cannot_write(self, error: OSError | LogstoreError) -> None:
         if not role.out_of_space(error):
             role.fail(self._ring, "write", error, self._directory.path)
@@ -158,8 +158,10 @@ class Committer:
             return False
         if written > ring.load(LAYOUT["synced"]) and not ring.poll(Level.SYNCED, written - 1, 0.1):
             return False
+        point("stop.drained")
         self.segments.close_cleanly(written)
         ring.set_state(State.CLOSED)
+        point("stop.closed")
         self._done = True
         return True
 
@@ -196,9 +198,44 @@ class Committer:
         self._client.close()
 
 
+class _LastStep:
+    """What is left to do for a committer that died after the manifest was marked clean."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def step(self) -> bool:
+        """Say that the log is closed."""
+        self._client.ring.set_state(State.CLOSED)
+        return True
+
+    def idle(self) -> None:
+        """Never needed."""
+
+    def finished(self) -> bool:
+        """Tell whether it is said."""
+        return self._client.state == State.CLOSED
+
+    def close(self) -> None:
+        """Leave the log."""
+        self._client.close()
+
+
+def make(client: Client) -> role.Worker:
+    """Return the committer of a log, or what completes one that died at its very end.
+
+    A running log's manifest is never clean: it becomes so once nothing can be appended any more.
+    """
+    with Directory.open(client.identity.directory, create=False) as directory:
+        found = manifests.load(directory)
+    if found is not None and found.clean:
+        return _LastStep(client)
+    return Committer(client)
+
+
 def main(argv: list[str]) -> int:
     """Run the committer of a directory."""
-    return role.main(COMMITTER, Committer, argv)
+    return role.main(COMMITTER, make, argv)
 
 
 if __name__ == "__main__":

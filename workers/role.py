@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -109,7 +110,7 @@ def run(worker: Worker) -> None:
         worker.close()
 
 
-def main(role: int, make: type, argv: list[str]) -> int:
+def main(role: int, make: Callable[[Client], Worker], argv: list[str]) -> int:
     """Run a worker as a process: `python -m logstore.workers.<role> DIR`."""
     name = {COMMITTER: "committer", SYNCER: "syncer"}[role]
     if len(argv) != 1:

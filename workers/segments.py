@@ -17,6 +17,7 @@ from typing import Final
 from logstore.errors import Corruption, DiskFull, LogstoreError
 from logstore.files import Directory
 from logstore.format import SEGMENT_HEADER_SIZE, SegmentHeader
+from logstore.points import point
 from logstore.ring import slots
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
@@ -80,8 +81,13 @@ class Chores:
 class Segments:
     """The files of one running log, as its committer sees them."""
 
-    def __init__(self, client: Client, directory: Directory) -> None:
+    def __init__(self, client: Client, directory: Directory, *, salvaging: bool = False) -> None:
         """Open the active segment, queue the sealing of older ones a predecessor left unsealed.
+
+        Args:
+            client: The attachment, in the committer's role.
+            directory: The data directory.
+            salvaging: No syncer runs: what is written is synced afterwards, by recovery.
 
         Raises:
             Corruption: The files do not fit the region.
@@ -99,9 +105,10 @@ class Segments:
         self._spare: int | None = None
         self._preparing = False
         self._stopping = False
+        self._salvaging = salvaging
         self.chores = Chores()
         base = slots.newest(self._ring)
-        if base is None:
+        if base is None or self._was_dropped(base):
             previous = found.sealed[-1].header_crc if found.sealed else 0
             self._active = self._begin(self._ring.load(LAYOUT["written"]), previous)
         else:
@@ -113,6 +120,11 @@ class Segments:
         if not self._manifest.sealed:
             return None
         return read_footer(self._directory, segment_name(self._manifest.sealed[-1].base_lsn))
+
+    def _was_dropped(self, base_lsn: int) -> bool:
+        """Tell whether the newest segment was empty, and a predecessor that stopped removed it."""
+        empty = base_lsn == self._ring.load(LAYOUT["written"])
+        return empty and not self._directory.exists(segment_name(base_lsn))
 
     def _open(self, base_lsn: int) -> _Active:
         name = segment_name(base_lsn)
@@ -143,12 +155,16 @@ class Segments:
         self._directory.write(self._active.fd, extent, offset)
 
     def rotate(self, lsn: int) -> bool:
-        """Begin the next segment at `lsn`; False if the disk is too far behind to do so now."""
+        """Begin the next segment at `lsn`, or wait a moment if the disk is too far behind.
+
+        Returns True: either way a next step has something to do.
+        """
         self._raise_failure()
-        behind = not slots.room(self._ring) or self.chores.pending > UNSEALED_LIMIT
+        unsynced = not self._salvaging and not slots.room(self._ring)
+        behind = unsynced or self.chores.pending > UNSEALED_LIMIT
         if behind or (self._spare is None and self._preparing):
             self.chores.await_progress(WAIT_S)
-            return False
+            return True
         old = self._active
         self._active = self._begin(lsn, old.header.crc)
         self._directory.close_file(old.fd)
@@ -172,8 +188,10 @@ class Segments:
         if fd is None:
             fd = prepare(self._directory, self._identity.segment_size, mode=self._identity.mode)
         begin(self._directory, fd, header)
+        point("rotate.named")
         # Crash: before this line the successor begins the same segment again over it.
         slots.push(self._ring, base_lsn)
+        point("rotate.pushed")
         return _Active(header, fd)
 
     # Chores.
@@ -207,6 +225,7 @@ class Segments:
                 if self._stopping:
                     raise
                 time.sleep(role.RETRY_S)
+        point("seal.sealed")  # Crash: the successor finds it unlisted, and seals it again.
         self._record(self._newest_footer, self._header_crc(base_lsn))
 
     def _header_crc(self, base_lsn: int) -> int:
@@ -215,10 +234,12 @@ class Segments:
 
     def _record(self, footer: Footer, header_crc: int) -> None:
         sealed = SealedSegment(footer.base_lsn, footer.end_lsn, footer.frames_digest, header_crc)
+        active = self._active.header.base_lsn
         self._manifest = replace(
             self._manifest,
             sealed=(*self._manifest.sealed, sealed),
-            active_base_lsn=self._active.header.base_lsn,
+            # At the end the active segment itself is sealed, and is active no more.
+            active_base_lsn=active if active != footer.base_lsn else None,
         )
         manifests.save(self._directory, self._manifest, mode=self._identity.mode)
 
@@ -237,12 +258,15 @@ class Segments:
         if base == end_lsn:
             self._directory.unlink(segment_name(base))
             self._directory.sync()
-        else:
+        elif base not in {one.base_lsn for one in self._manifest.sealed}:
+            # Crash: a predecessor that died from here on has sealed and recorded it.
             self._seal(base, end_lsn)
+        point("stop.sealed")
         if self._spare is not None:
             self._directory.unlink("next.tmp")
         self._manifest = replace(self._manifest, clean=True, active_base_lsn=None)
         manifests.save(self._directory, self._manifest, mode=self._identity.mode)
+        point("stop.clean")
 
     def close(self) -> None:
         """End the chores and close the files."""

@@ -22,6 +22,7 @@ from logstore import status
 from logstore.errors import InUse, LogstoreError, NotRunning
 from logstore.files import Directory
 from logstore.options import Options
+from logstore.points import point
 from logstore.ring import region
 from logstore.ring._ring import LAYOUT
 from logstore.ring.failure import failure
@@ -96,8 +97,10 @@ class Supervisor:
             for child in self._children.values():
                 child.start_if_free(self._liveness)
             self._await_workers()
+            point("start.workers")
             if self.client.state == State.STARTING:
                 self._ring.set_state(State.RUNNING)
+            point("start.running")
             ready()
             while not self._stopping or self._somebody_came():
                 self._watch.wait(TICK_S)
@@ -205,8 +208,10 @@ class Supervisor:
             and self._close_doors(State.DRAINING)
             and self._await_closed()
         )
+        point("stop.awaited")
         for child in self._children.values():
             child.end(kill=not clean)
+        point("stop.workers")
         self._liveness.close()
         if clean or not self.directory.path.exists():
             # Without the directory there is nothing to recover into.

@@ -1,8 +1,9 @@
 /* The type Record: one record as a reader sees it.
  *
  * A scan makes millions of them a second, so numbers are kept as C integers and become Python
- * objects when somebody asks. A Record holds a str and a bytes or memoryview and nothing else, cannot
- * be changed or subclassed, and is therefore left out of the garbage collector's rounds.
+ * objects when somebody asks. A Record holds a str and a bytes or memoryview and nothing else,
+ * cannot be changed or subclassed, and is therefore left out of the garbage collector's rounds: a
+ * cycle through one needs a view of a buffer whose owner refers back to the Record.
  */
 #include "frames/_frame.h"
 

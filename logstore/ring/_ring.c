@@ -139,6 +139,15 @@ static PyObject *ring_close(RingObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* In a forked child: refuse calls, and wait for nobody: the threads that were inside are the parent's.
+ * Reservations that came along with the fork are the parent's too; a closed ring leaves them alone. */
+static PyObject *ring_forsake(RingObject *self, PyObject *unused)
+{
+    (void)unused;
+    self->closed = 1;
+    Py_RETURN_NONE;
+}
+
 static PyObject *ring_bind(RingObject *self, PyObject *token)
 {
     unsigned long value = PyLong_AsUnsignedLong(token);
@@ -319,6 +328,7 @@ static PyMethodDef ring_methods[] = {
     FAST(append),       FAST(append_many),
     FAST(append_part),  ARGS(revert),       ARGS(swap), FAST(offer),        FAST(reserve),
     FAST(wait),         FAST(poll),        NONE(close),        ONE(bind),
+    NONE(forsake),
     ONE(load),          ARGS(store),       ARGS(words),        ARGS(read_header),
     ARGS(write_header), ARGS(walk),        ONE(abort_dead),    ARGS(advance),
     ARGS(discard),

@@ -28,7 +28,7 @@ class Slot:
         """
 
     def abort(self, /) -> None:
-        """Give the reservation up; readers skip it."""
+        """Give the reservation up; readers skip it. Takes effect once no view of it is left."""
 
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, buffer: memoryview, /) -> None: ...
@@ -62,6 +62,9 @@ class Ring:
 
     def close(self, /) -> None:
         """Refuse new calls and wait until threads inside have left (at most a slice)."""
+
+    def forsake(self, /) -> None:
+        """Refuse new calls, in a forked child: its parent goes on with what it has reserved."""
 
     def bind(self, token: int, /) -> None:
         """Take the identity of a client; needed before any append."""

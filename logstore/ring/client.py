@@ -146,6 +146,7 @@ class Client:
     def close(self) -> None:
         """Leave the log: wait for threads inside, then give the entry back. Idempotent."""
         self.ring.close()
+        self.ring.hook = _refuse  # and the ring no longer keeps this object alive
         if self._lock is not None:
             if self.index >= 0:
                 self.ring.knock()
@@ -156,8 +157,9 @@ class Client:
     def forsake(self) -> None:
         """Drop the parent's descriptors in a forked child, so that its death can be seen.
 
-        The mapping stays: it is never used again, and harmless.
+        The mapping stays, and what the parent has reserved in it is left alone.
         """
+        self.ring.forsake()
         if self._lock is not None:
             self._lock.close()
         if self._liveness is not None:
@@ -208,8 +210,6 @@ class Client:
     # What the ring calls when it cannot go on.
 
     def _on_status(self, status: int, detail: int) -> None:
-        if status == Status.CLOSED:
-            raise Closed("this log object is closed; open or attach again")
         if status == Status.TOO_LARGE:
             raise RecordTooLarge(
                 f"{detail} bytes with headers; this ring takes at most "
@@ -254,7 +254,7 @@ class Client:
             SyncFailed: The log has failed.
         """
         if self.ring.closed:
-            raise Closed("this log object is closed; open or attach again")
+            _refuse()
         if self._liveness is not None:
             repair_guard(self.ring, self._liveness)
         if not self.service_alive():
@@ -266,6 +266,14 @@ class Client:
         if self.state in (State.FAILED, State.CLOSED):
             raise self.state_error()
 
+    def state_stops_appends(self) -> bool:
+        """Tell whether nothing can be appended in the log's present state."""
+        return self.state not in (State.RUNNING, State.STARTING, State.FULL)
+
     def state_error(self) -> LogstoreError:
         """Return the error that tells a caller why the log does not go on."""
         return state_error(self.ring, self.identity.directory)
+
+
+def _refuse(*_: int) -> None:
+    raise Closed("this log object is closed; open or attach again")
