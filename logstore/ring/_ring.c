@@ -325,6 +325,7 @@ static PyGetSetDef ring_getset[] = {
 #define NONE(name) {#name, (PyCFunction)(void (*)(void))ring_##name, METH_NOARGS, NULL}
 
 static PyMethodDef ring_methods[] = {
+    ONE(passed),
     FAST(append),       FAST(append_many),
     FAST(append_part),  ARGS(revert),       ARGS(swap), FAST(offer),        FAST(reserve),
     FAST(wait),         FAST(poll),        NONE(close),        ONE(bind),
