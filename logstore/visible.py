@@ -30,12 +30,12 @@ class Hidden:
         self._raw = raw
         self._ring = raw.client.ring
         self._newest_lsn = 0
-        self._seen = -1
+        self.seen = -1  # the count of reverts that `intervals` is right for
         self.intervals: tuple[Interval, ...] = ()
 
     def fresh(self) -> bool:
         """Tell whether nothing was reverted since the last `refresh`."""
-        return self._ring.load(LAYOUT["revert_count"]) == self._seen
+        return self._ring.load(LAYOUT["revert_count"]) == self.seen
 
     def refresh(self) -> None:
         """Learn of the newest revert, if there is a new one."""
@@ -46,7 +46,7 @@ class Hidden:
                 payload = bytes(self._raw.load(newest, 1 << REVERT).payload)
                 self.intervals = decode_revert(payload, newest)
                 self._newest_lsn = newest
-            self._seen = seen
+            self.seen = seen
 
     def touches(self, first_lsn: int, last_lsn: int) -> bool:
         """Tell whether any LSN in [first_lsn, last_lsn] may be hidden."""

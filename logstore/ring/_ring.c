@@ -85,12 +85,14 @@ static void ring_dealloc(RingObject *self)
 
 int call_hook(RingObject *self, int status, uint64_t detail)
 {
-    PyObject *result;
-    if (self->hook == NULL || self->hook == Py_None) {
+    PyObject *hook = self->hook, *result;
+    if (hook == NULL || hook == Py_None) {
         PyErr_Format(PyExc_RuntimeError, "ring status %d, and no hook is set", status);
         return -1;
     }
-    result = PyObject_CallFunction(self->hook, "iK", status, (unsigned long long)detail);
+    Py_INCREF(hook); /* another thread may set a new one meanwhile */
+    result = PyObject_CallFunction(hook, "iK", status, (unsigned long long)detail);
+    Py_DECREF(hook);
     Py_XDECREF(result);
     return result == NULL ? -1 : 0;
 }
@@ -338,6 +340,7 @@ static PyGetSetDef ring_getset[] = {
 #define NONE(name) {#name, (PyCFunction)(void (*)(void))ring_##name, METH_NOARGS, NULL}
 
 static PyMethodDef ring_methods[] = {
+    ONE(passed),
     FAST(append),       FAST(append_many),
     FAST(append_part),  ARGS(revert),       ARGS(swap),         ARGS(add), FAST(offer),        FAST(reserve),
     FAST(wait),         FAST(poll),        NONE(close),        ONE(bind),

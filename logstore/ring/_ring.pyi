@@ -138,6 +138,9 @@ class Ring:
     ) -> Slot:
         """Reserve room for a payload of exactly `size` bytes."""
 
+    def passed(self, lsn: int, /) -> bool:
+        """Tell whether the record at `lsn` is durable already; False if `lsn` makes no sense."""
+
     def wait(self, level: int, lsn: int, timeout: float | None = None, /) -> None:
         """Sleep until the watermark of `level` exceeds `lsn`."""
 

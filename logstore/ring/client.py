@@ -149,8 +149,10 @@ class Client:
 
     def close(self) -> None:
         """Leave the log: wait for threads inside, then give the entry back. Idempotent."""
+        # Order: first what the threads inside will meet on their way out. The ring also no longer
+        # keeps this object alive.
+        self.ring.hook = _refuse
         self.ring.close()
-        self.ring.hook = _refuse  # and the ring no longer keeps this object alive
         if self._lock is not None:
             if self.index >= 0:
                 self.ring.knock()
