@@ -1,5 +1,7 @@
 """One ordered, durable log that several processes on one machine share."""
 
+from logstore.cursor import Cursor
+from logstore.cursors import CursorStatus
 from logstore.errors import (
     Closed,
     Compacted,
@@ -37,6 +39,8 @@ __all__ = [
     "Closed",
     "Compacted",
     "Corruption",
+    "Cursor",
+    "CursorStatus",
     "DiskFull",
     "Durability",
     "InUse",

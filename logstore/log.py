@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from logstore import reverting, status
+from logstore.consuming import Consuming
 from logstore.errors import InvalidLSN, NotFound, ReadOnly
 from logstore.frames import Record
 from logstore.group import Group
-from logstore.handle import Handle
 from logstore.lsn import Durability, Watermarks, require_durability, require_lsn
 from logstore.reading import Selection
 from logstore.ring import groups
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from logstore.aio import AsyncLog
 
 
-class Log(Handle, Writer):
+class Log(Consuming, Writer):
     """One process's handle on a running log.
 
     Threads may share it. A forked child may go on using it: its first call attaches anew. A

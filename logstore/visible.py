@@ -162,6 +162,26 @@ class View:
             records = [r for r in records if not hides(r.lsn, numbers[r.group])]
         return records
 
+    def shown(self, piece: Piece) -> Iterator[Record]:
+        """Iterate over a piece's records; what is reverted meanwhile is left out at once.
+
+        Records of a transaction are left out together, or not any more.
+        """
+        if piece.whole:
+            yield from piece.records
+            return
+        rest = piece.records
+        while rest:
+            for index, record in enumerate(rest):
+                if not self.hidden.fresh():
+                    rest = rest[index:]
+                    break
+                yield record
+            else:
+                return
+            self.hidden.refresh()
+            rest = self.filtered(rest)
+
     def _touched(self, records: list[Record]) -> bool:
         return bool(self.hidden.intervals) and self.hidden.touches(
             min(records[0].lsn, records[-1].lsn), max(records[0].lsn, records[-1].lsn)
@@ -208,6 +228,8 @@ class View:
         key = _ID.pack(first)
         known = self._parts.get(key, [])
         self._forget(key)
+        # Asked anew: whoever takes the pieces may have been busy since the chunk was read.
+        self.hidden.refresh()
         if not self._show_reverted and self.hidden.voids(first, commit.lsn):
             return
         if len(known) == count:
@@ -215,10 +237,14 @@ class View:
             return
         # Parts that are gone were needed by nobody any more.
         first = max(first, self._raw.start())
+        held: list[Record] = []  # one piece is held back: the last one resumes behind the commit
         for chunk in self._raw.chunks(first, self._after(last), 1 << TXN_PART, copy=self._copy):
             parts = [bare(part) for part in chunk if part.payload[: _ID.size] == key]
-            yield Piece(self.filtered(parts), commit.lsn, True)
-        yield Piece([], end, True)
+            parts = self.filtered(parts)
+            if parts and held:
+                yield Piece(held, commit.lsn, True)
+            held = parts or held
+        yield Piece(held, end, True)
 
     def _after(self, lsn: int) -> int:
         if lsn < self._raw.start():
