@@ -26,7 +26,7 @@ from logstore.ring import groups
 from logstore.ring.layout import Level
 from logstore.segments.cursors import require_cursor_name
 from logstore.timeouts import Countdown, require_timeout
-from logstore.visible import Piece, View
+from logstore.visible import Hidden, Piece, View
 
 _SKIP_INTERVAL_S: Final = 1.0
 """A position that moved over records of other groups alone is saved at most so often."""
@@ -145,7 +145,7 @@ class Cursor:
     def _run(self, timeout_s: float | None) -> Iterator[Record]:
         """Deliver from the position on until nothing came for so long."""
         raw = self._log._reading.raw
-        view = View(raw, group=self.group, uncommitted=False, reverted=False, copy=True)
+        view = View(raw, Hidden(raw), group=self.group)
         at = self._progress.position_lsn
         progress = self._progress = Progress(at)
         require_readable(self._log, at, self._shown)

@@ -48,6 +48,7 @@ class LogReader:
     def _view(self, what: Selection) -> View:
         return View(
             self.raw,
+            Hidden(self.raw),
             group=what.group,
             uncommitted=what.uncommitted,
             reverted=what.reverted,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from logstore.errors import Corruption
 from logstore.format import span
@@ -32,31 +32,36 @@ class Interval(NamedTuple):
     until_lsn: int
 
 
-class Hidden:
-    """What was reverted, as the newest revert frame lists it."""
+class Frames(Protocol):
+    """What a view looks at: a running log, or files alone."""
 
-    def __init__(self, raw: RawReader) -> None:
-        self._raw = raw
-        self._ring = raw.client.ring
-        self._newest_lsn = 0
-        self._seen = -1
-        self.intervals: tuple[Interval, ...] = ()
-        self.reverts: tuple[int, ...] = ()
+    def start(self) -> int:
+        """Return the LSN of the oldest frame there may be."""
+
+    def names(self) -> list[str]:
+        """Return the group names by id."""
+
+    def chunks(
+        self, position: int, limit: int, kinds: int, *, copy: bool = True
+    ) -> Iterator[list[Record]]:
+        """Iterate over lists of frames in [position, limit); both are frame boundaries."""
+
+    def load(self, lsn: int, kinds: int) -> Record:
+        """Return the frame at `lsn` if it is of one of the kinds."""
+
+
+class Intervals:
+    """What was reverted, once and for all."""
+
+    def __init__(self, intervals: tuple[Interval, ...] = ()) -> None:
+        self.intervals = intervals
 
     def fresh(self) -> bool:
         """Tell whether nothing was reverted since the last `refresh`."""
-        return self._ring.load(LAYOUT["revert_count"]) == self._seen
+        return True
 
     def refresh(self) -> None:
         """Learn of the newest revert, if there is a new one."""
-        while not self.fresh():
-            seen = self._ring.load(LAYOUT["revert_count"])
-            newest = self._ring.load(LAYOUT["newest_revert_lsn"])
-            if newest and newest != self._newest_lsn:
-                payload = bytes(self._raw.load(newest, 1 << REVERT).payload)
-                self.intervals = decode_intervals(payload, newest)
-                self._newest_lsn = newest
-            self._seen = seen
 
     def touches(self, first_lsn: int, last_lsn: int) -> bool:
         """Tell whether any LSN in [first_lsn, last_lsn] may be hidden."""
@@ -76,6 +81,33 @@ class Hidden:
             or (i.scope == EVERY_GROUP and i.from_lsn <= commit_lsn < i.until_lsn)
             for i in self.intervals
         )
+
+
+class Hidden(Intervals):
+    """What was reverted in a running log, as the newest revert frame lists it."""
+
+    def __init__(self, raw: RawReader) -> None:
+        super().__init__()
+        self._raw = raw
+        self._ring = raw.client.ring
+        self._newest_lsn = 0
+        self._seen = -1
+        self.reverts: tuple[int, ...] = ()
+
+    def fresh(self) -> bool:
+        """Tell whether nothing was reverted since the last `refresh`."""
+        return self._ring.load(LAYOUT["revert_count"]) == self._seen
+
+    def refresh(self) -> None:
+        """Learn of the newest revert, if there is a new one."""
+        while not self.fresh():
+            seen = self._ring.load(LAYOUT["revert_count"])
+            newest = self._ring.load(LAYOUT["newest_revert_lsn"])
+            if newest and newest != self._newest_lsn:
+                payload = bytes(self._raw.load(newest, 1 << REVERT).payload)
+                self.intervals = decode_intervals(payload, newest)
+                self._newest_lsn = newest
+            self._seen = seen
 
 
 def decode_intervals(payload: bytes, own_lsn: int) -> tuple[Interval, ...]:
@@ -119,14 +151,21 @@ class View:
     """Turn frames into pieces that may be seen. For one iteration."""
 
     def __init__(
-        self, raw: RawReader, *, group: str | None, uncommitted: bool, reverted: bool, copy: bool
+        self,
+        raw: Frames,
+        hidden: Intervals,
+        *,
+        group: str | None = None,
+        uncommitted: bool = False,
+        reverted: bool = False,
+        copy: bool = True,
     ) -> None:
         self._raw = raw
         self._group = group
         self._uncommitted = uncommitted
         self._show_reverted = reverted
         self._copy = copy
-        self.hidden = Hidden(raw)
+        self.hidden = hidden
         self._parts: dict[bytes, list[Record]] = {}
         self._buffered = 0
 
