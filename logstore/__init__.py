@@ -28,6 +28,7 @@ from logstore.errors import (
     Unsupported,
 )
 from logstore.frames import Record
+from logstore.group import Group, GroupStatus
 from logstore.log import Log
 from logstore.lsn import FIRST_LSN, Durability, Watermarks
 from logstore.opening import attach, open
@@ -43,6 +44,8 @@ __all__ = [
     "CursorStatus",
     "DiskFull",
     "Durability",
+    "Group",
+    "GroupStatus",
     "InUse",
     "IncompatibleFormat",
     "InvalidArgument",
