@@ -10,7 +10,8 @@ from logstore.segments.catalog import Catalog
 from logstore.segments.catalog_sections import sections_of
 from logstore.segments.disk_errors import reading, writing
 from logstore.segments.fold import folded
-from logstore.segments.footer import MAXIMUM_TIMES, Footer, GroupRange, Point, TimePoint
+from logstore.segments.footer import MAXIMUM_TIMES, Footer, GroupRange, TimePoint
+from logstore.segments.points import Points
 from logstore.segments.segment import header_from, placed, require_writable
 from logstore.segments.survey import survey_segment
 
@@ -95,9 +96,9 @@ def footer_of(header: SegmentHeader, survey: Survey, catalog: Catalog) -> Footer
 
 
 def _groups(survey: Survey, catalog: Catalog) -> tuple[GroupRange, ...]:
-    points: dict[int, list[Point]] = {}
+    points: dict[int, list[tuple[int, int]]] = {}
     for number, seq, lsn in survey.points():
-        points.setdefault(number, []).append(Point(seq, lsn))
+        points.setdefault(number, []).append((seq, lsn))
     here = {number: (first, last, count) for number, first, last, count in survey.groups()}
     groups = []
     for number in sorted(catalog.groups.keys() | here.keys()):
@@ -110,7 +111,7 @@ def _groups(survey: Survey, catalog: Catalog) -> tuple[GroupRange, ...]:
                 first_seq=first_seq,
                 last_seq=last_seq if known is None else max(last_seq, known.last_seq),
                 record_count=record_count,
-                points=tuple(points.get(number, ())),
+                points=Points(points.get(number, ())),
             )
         )
     return tuple(groups)

@@ -12,7 +12,8 @@ from logstore.errors import Corruption, IncompatibleFormat, InvalidLSN, NotFound
 from logstore.files import Directory
 from logstore.format import Kind, SegmentHeader
 from logstore.segments import manifest as manifests
-from logstore.segments.footer import GroupRange, Point, read_footer
+from logstore.segments.footer import GroupRange, read_footer
+from logstore.segments.points import Points
 from logstore.segments.recover import Recovered, recover
 from logstore.segments.segment import segment_name
 from tests.memory_directory import MemoryDirectory
@@ -401,7 +402,7 @@ def test_groups_of_cut_records_are_forgotten_and_others_known() -> None:
     flip(log.directory, log.active, 4096 + log.end_lsn - 4336 - 8, 0)
     footer = _recovered(log).footer
     assert footer is not None
-    assert footer.groups[1] == GroupRange(1, "orders", 1, 1, 1, (Point(1, lsn),))
+    assert footer.groups[1] == GroupRange(1, "orders", 1, 1, 1, Points([(1, lsn)]))
 
 
 # Corruption.
