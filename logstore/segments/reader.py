@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Self
 
 from logstore.errors import Corruption, IncompatibleFormat, InvalidLSN, LogstoreError, NotFound
@@ -12,8 +13,10 @@ from logstore.files import Directory
 from logstore.format import SegmentHeader
 from logstore.frames import END, SHORT, UNKNOWN_KIND, Record, scan
 from logstore.lsn import require_lsn
+from logstore.segments.backward import blocks_back
 from logstore.segments.disk_errors import reading
 from logstore.segments.footer import footer_from
+from logstore.segments.search import Finder
 from logstore.segments.segment import bases_of, header_from, placed, read_header, segment_name
 from logstore.segments.survey import survey_segment
 
@@ -119,6 +122,35 @@ class SegmentReader:
                 next_lsn = behind_lsn
             lsn = self._next_lsn = next_lsn
             if records:
+                yield records
+
+    def chunks_back(
+        self, start_lsn: int, floor_lsn: int, names: list[str], *, kinds: int, copy: bool = True
+    ) -> Iterator[list[Record]]:
+        """Give the records from before `start_lsn` down to `floor_lsn`, the newest first.
+
+        Each list is in that order too. Needs memory for one list, and the time of one pass over
+        a segment that is not sealed before the first record of it comes. Blocks on the disk.
+
+        Args:
+            start_lsn: Where a frame ends: the first position that is not given, and at most how
+                far the files have been written.
+            floor_lsn: Where a frame begins, the last that is given; or any position below all
+                that are left.
+            names, kinds, copy: As for `chunks`.
+
+        Raises:
+            InvalidLSN: No frame ends at `start_lsn`, or none begins at `floor_lsn`.
+            Corruption, IncompatibleFormat, ReadFailed, PermissionDenied: As `chunks`.
+        """
+        require_lsn(start_lsn, name="start_lsn")
+        require_lsn(floor_lsn, name="floor_lsn")
+        finder = Finder(self._directory, self._uuid, lambda: start_lsn)
+        size = len(self._buffer) if copy else VIEWED_CHUNK
+        for first, last in blocks_back(self._directory, finder, start_lsn, floor_lsn, size):
+            block = list(self.chunks(first, partial(int, last), names, kinds=kinds, copy=copy))
+            for records in reversed(block):
+                records.reverse()
                 yield records
 
     def load(self, lsn: int, limit_lsn: int, names: list[str], *, kinds: int) -> Record:
