@@ -179,6 +179,9 @@ class Finder:
         here = index.groups[group]
         if here.first_seq and here.first_seq <= seq:
             return index
+        before_lsn = self._index(self._sealed[at - 1]).end_lsn if at else 0
+        if before_lsn == index.header.previous_end_lsn:
+            raise NotWritten(f"no record has seq {seq}: its reservation came to nothing")
         raise Compacted(f"the record with seq {seq} was dropped")
 
     def _last_seq(self, base: int, group: int) -> int:
