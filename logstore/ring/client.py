@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Final
 
 from logstore.errors import (
@@ -16,6 +16,7 @@ from logstore.errors import (
     LimitReached,
     LogstoreError,
     NotRunning,
+    PermissionDenied,
     ReadOnly,
     RecordTooLarge,
     RevertedError,
@@ -83,14 +84,18 @@ class Client:
         self._liveness: Liveness | None = None
         self._byte_locks = {byte: threading.Lock() for byte in (liveness.GROUPS, liveness.REVERT)}
         self.on_reverts: Callable[[int], None] | None = None
-        if not read_only:
-            self._lock = lock or liveness.LockFile(self.identity.directory)
-            self._liveness = Liveness(self.ring, self.identity.directory)
-            try:
-                self._take_entry(role)
-            except BaseException:
-                self.close()
-                raise
+        if read_only:
+            # Who may not even read the lock file cannot ask, and hears of a killed service never.
+            with suppress(PermissionDenied, FileNotFoundError):
+                self._liveness = Liveness(self.ring, self.identity.directory, read_only=True)
+            return
+        self._lock = lock or liveness.LockFile(self.identity.directory)
+        self._liveness = Liveness(self.ring, self.identity.directory)
+        try:
+            self._take_entry(role)
+        except BaseException:
+            self.close()
+            raise
 
     def _take_entry(self, role: int | None) -> None:
         assert self._lock is not None
@@ -255,7 +260,7 @@ class Client:
         """
         if self.ring.closed:
             _refuse()
-        if self._liveness is not None:
+        if self._liveness is not None and not self.read_only:
             repair_guard(self.ring, self._liveness)
         if not self.service_alive():
             raise NotRunning(
