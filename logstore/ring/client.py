@@ -215,6 +215,8 @@ class Client:
     # What the ring calls when it cannot go on.
 
     def _on_status(self, status: int, detail: int) -> None:
+        if status == Status.CLOSED:
+            _refuse()
         if status == Status.TOO_LARGE:
             raise RecordTooLarge(
                 f"{detail} bytes with headers; this ring takes at most "
