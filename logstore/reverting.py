@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from logstore.errors import InvalidLSN, NotFound
+from logstore.payloads import EVERY_GROUP, Interval, encode_revert
 from logstore.ring._ring import LAYOUT
 from logstore.ring.layout import Level
-from logstore.visible import EVERY_GROUP, Interval, encode_intervals
 
 if TYPE_CHECKING:
     from logstore.reading import LogReader
@@ -45,7 +45,7 @@ def revert(client: Client, reading: LogReader, from_lsn: int, scope: int = EVERY
             if earlier.until_lsn > oldest and not _covered(earlier, from_lsn, scope)
         ]
         # The last interval ends at the frame itself, whose LSN nobody knows yet: 0 says so.
-        payload = encode_intervals((*kept, Interval(scope, from_lsn, 0)))
+        payload = encode_revert((*kept, Interval(scope, from_lsn, 0)))
         while (lsn := ring.revert(payload, 0.25)) < 0:
             client.look_around()
             if client.state_stops_appends():

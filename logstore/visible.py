@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from logstore.errors import Corruption
 from logstore.format import span
 from logstore.frames import DATA, REVERT, TXN_ABORT, TXN_COMMIT, TXN_PART, Record, kinds_of
+from logstore.payloads import (
+    EVERY_GROUP,
+    PART_PREFIX_SIZE,
+    Interval,
+    decode_commit,
+    decode_revert,
+)
 from logstore.raw import RawReader
 from logstore.ring._ring import LAYOUT
 
@@ -16,20 +21,6 @@ RECORDS: Final = 1 << DATA
 FRAMES: Final = RECORDS | 1 << TXN_PART | 1 << TXN_COMMIT | 1 << TXN_ABORT
 BUFFERED: Final = 4 << 20
 """Bytes of open transactions that are remembered; larger ones are read again at their commit."""
-
-EVERY_GROUP: Final = 0xFFFFFFFF
-_ID: Final = struct.Struct("<Q")
-_COMMIT: Final = struct.Struct("<QQQ")
-_COUNT: Final = struct.Struct("<II")
-_INTERVAL: Final = struct.Struct("<IIQQ")
-
-
-class Interval(NamedTuple):
-    """Records of a group, or of every group, with LSNs in [from_lsn, until_lsn) are hidden."""
-
-    scope: int
-    from_lsn: int
-    until_lsn: int
 
 
 class Hidden:
@@ -41,7 +32,6 @@ class Hidden:
         self._newest_lsn = 0
         self._seen = -1
         self.intervals: tuple[Interval, ...] = ()
-        self.reverts: tuple[int, ...] = ()
 
     def fresh(self) -> bool:
         """Tell whether nothing was reverted since the last `refresh`."""
@@ -54,7 +44,7 @@ class Hidden:
             newest = self._ring.load(LAYOUT["newest_revert_lsn"])
             if newest and newest != self._newest_lsn:
                 payload = bytes(self._raw.load(newest, 1 << REVERT).payload)
-                self.intervals = decode_intervals(payload, newest)
+                self.intervals = decode_revert(payload, newest)
                 self._newest_lsn = newest
             self._seen = seen
 
@@ -64,10 +54,7 @@ class Hidden:
 
     def hides(self, lsn: int, group: int) -> bool:
         """Tell whether a record of a group at this LSN is hidden."""
-        return any(
-            i.from_lsn <= lsn < i.until_lsn and i.scope in (EVERY_GROUP, group)
-            for i in self.intervals
-        )
+        return any(interval.hides(lsn, group) for interval in self.intervals)
 
     def voids(self, first_lsn: int, commit_lsn: int) -> bool:
         """Tell whether a transaction was open across a revert, or its commit is hidden."""
@@ -76,28 +63,6 @@ class Hidden:
             or (i.scope == EVERY_GROUP and i.from_lsn <= commit_lsn < i.until_lsn)
             for i in self.intervals
         )
-
-
-def decode_intervals(payload: bytes, own_lsn: int) -> tuple[Interval, ...]:
-    """Return the hidden intervals that a revert frame lists.
-
-    Raises:
-        Corruption: The payload is not of that form.
-    """
-    try:
-        count, _ = _COUNT.unpack_from(payload)
-        if len(payload) != _COUNT.size + count * _INTERVAL.size:
-            raise Corruption("a revert frame makes no sense", lsn=own_lsn)
-        rows = _INTERVAL.iter_unpack(payload[_COUNT.size :])
-        return tuple(Interval(scope, first, end or own_lsn) for scope, _, first, end in rows)
-    except struct.error as error:
-        raise Corruption("a revert frame makes no sense", lsn=own_lsn) from error
-
-
-def encode_intervals(intervals: tuple[Interval, ...]) -> bytes:
-    """Return a revert frame's payload; the last interval ends at the frame itself, so at 0."""
-    rows = [_INTERVAL.pack(i.scope, 0, i.from_lsn, i.until_lsn) for i in intervals]
-    return _COUNT.pack(len(rows), 0) + b"".join(rows)
 
 
 class Piece(NamedTuple):
@@ -178,7 +143,7 @@ class View:
             elif frame.kind == TXN_PART:
                 self._remember(frame)
             elif frame.kind == TXN_ABORT:
-                self._forget(bytes(frame.payload[: _ID.size]))
+                self._forget(bytes(frame.payload[:PART_PREFIX_SIZE]))
             elif not self._uncommitted:
                 yield Piece(self.filtered(run), frame.lsn, False)
                 run = []
@@ -187,7 +152,7 @@ class View:
         yield Piece(self.filtered(run), end, False)
 
     def _remember(self, part: Record) -> None:
-        key = bytes(part.payload[: _ID.size])
+        key = bytes(part.payload[:PART_PREFIX_SIZE])
         if self._buffered < BUFFERED:
             self._parts.setdefault(key, []).append(bare(part))
             self._buffered += len(part.payload) + 128
@@ -196,16 +161,13 @@ class View:
 
     def _forget(self, key: bytes) -> None:
         parts = self._parts.pop(key, ())
-        self._buffered -= sum(len(part.payload) + _ID.size + 128 for part in parts)
+        self._buffered -= sum(len(part.payload) + PART_PREFIX_SIZE + 128 for part in parts)
 
     def _committed(self, commit: Record) -> Iterator[Piece]:
         """Give a transaction's parts, from memory or by reading them again."""
         end = commit.lsn + span(len(commit.payload))
-        try:
-            first, last, count = _COMMIT.unpack(commit.payload)
-        except struct.error as error:
-            raise Corruption("a commit frame makes no sense", lsn=commit.lsn) from error
-        key = _ID.pack(first)
+        first, last, count = decode_commit(commit.payload)
+        key = bytes(commit.payload[:PART_PREFIX_SIZE])
         known = self._parts.get(key, [])
         self._forget(key)
         if not self._show_reverted and self.hidden.voids(first, commit.lsn):
@@ -216,7 +178,7 @@ class View:
         # Parts that are gone were needed by nobody any more.
         first = max(first, self._raw.start())
         for chunk in self._raw.chunks(first, self._after(last), 1 << TXN_PART, copy=self._copy):
-            parts = [bare(part) for part in chunk if part.payload[: _ID.size] == key]
+            parts = [bare(part) for part in chunk if part.payload[:PART_PREFIX_SIZE] == key]
             yield Piece(self.filtered(parts), commit.lsn, True)
         yield Piece([], end, True)
 
@@ -228,4 +190,4 @@ class View:
 
 def bare(part: Record) -> Record:
     """Return a transaction's part as its record: without the transaction's id."""
-    return Record(part.lsn, part.group, part.seq, part.kind, part.payload[_ID.size :])
+    return Record(part.lsn, part.group, part.seq, part.kind, part.payload[PART_PREFIX_SIZE:])

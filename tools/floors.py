@@ -25,6 +25,7 @@ FLOORS = {
     "files": 1,
     "format": 2,
     "options": 2,
+    "payloads": 2,
     "ring": 3,
     "segments": 3,
     FACES: 4,

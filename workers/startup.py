@@ -30,7 +30,8 @@ from logstore.ring.layout import CLIENTS, COMMITTER, SUPERVISOR, State
 from logstore.ring.liveness import NAME as LOCK_FILE
 from logstore.ring.liveness import LockFile
 from logstore.segments import manifest as manifests
-from logstore.segments.footer import GroupRange
+from logstore.segments.catalog_sections import catalog_of
+from logstore.segments.footer import Footer
 from logstore.segments.manifest import Manifest
 from logstore.segments.recover import recover
 from logstore.segments.recovery import Region, StartFacts, StartVerdict, start_verdict
@@ -85,14 +86,14 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
         point("start.salvaged")
     if chosen != found.name:
         _look(replace(found, name=chosen), directory.path, lock)  # raises if it is taken
-    manifest, groups = _recover(
+    manifest, footer = _recover(
         directory, replace(found, name=chosen), synced, written, options.mode
     )
     point("start.recovered")
     for used in {found.name, chosen}:
         region.unlink(used)
     point("start.unlinked")
-    return Started(_create(directory.path, manifest, groups, options, lock), False)
+    return Started(_create(directory.path, manifest, footer, options, lock), False)
 
 
 def _reopen(ring: Ring, lock: LockFile, path: Path) -> bool:
@@ -218,27 +219,27 @@ def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) 
 
 def _recover(
     directory: Directory, found: Manifest, synced: int, written: int, mode: int
-) -> tuple[Manifest, tuple[GroupRange, ...]]:
-    """Recover the files; return the manifest of the next epoch, saved, and all groups so far."""
-    groups: tuple[GroupRange, ...] = ()
+) -> tuple[Manifest, Footer | None]:
+    """Recover the files; return the manifest of the next epoch, saved, and the newest footer."""
+    footer = None
     if found.epoch == 0:
         manifest = replace(found, epoch=1, clean=False)
     else:
         recovered = recover(directory, synced_lsn=synced, written_lsn=written, mode=mode)
-        groups = recovered.footer.groups if recovered.footer else ()
+        footer = recovered.footer
         for name in recovered.quarantined:
             logger.warning("torn tail: a copy is in quarantine/%s", name)
         manifest = replace(
             recovered.manifest, name=found.name, epoch=recovered.manifest.epoch + 1, clean=False
         )
     manifests.save(directory, manifest, mode=mode)
-    return manifest, groups
+    return manifest, footer
 
 
 def _create(
     path: Path,
     manifest: Manifest,
-    groups: tuple[GroupRange, ...],
+    footer: Footer | None,
     options: Options,
     lock: LockFile,
 ) -> Client:
@@ -260,6 +261,7 @@ def _create(
         identity,
         start_lsn=manifest.start_lsn,
         head_lsn=end_lsn,
-        groups=[(group.id, group.name, group.last_seq) for group in groups],
+        groups=[(g.id, g.name, g.last_seq) for g in footer.groups] if footer else (),
+        newest_revert_lsn=catalog_of(footer).newest_revert_lsn,
     )
     return Client(manifest.name, role=SUPERVISOR, attached=(ring, identity), lock=lock)

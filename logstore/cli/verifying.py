@@ -14,7 +14,8 @@ from logstore.files import Directory
 from logstore.format import SegmentHeader
 from logstore.frames import Survey
 from logstore.segments.disk_errors import reading
-from logstore.segments.footer import Footer, read_footer
+from logstore.segments.fold import folded
+from logstore.segments.footer import CATALOG_SECTIONS, Footer, read_footer
 from logstore.segments.inventory import newest_footer, take_inventory
 from logstore.segments.manifest import Manifest, SealedSegment
 from logstore.segments.seal import footer_of
@@ -151,11 +152,14 @@ class Verification:
         if survey.end_lsn < footer.end_lsn:
             raise placed(Corruption("a frame is damaged"), header, survey.end_lsn)
         previous = before.footer if before and _follows(before, header) else None
-        rebuilt = footer_of(header, survey, previous)
+        catalog = folded(self._directory, fd, header, survey, previous)
+        rebuilt = footer_of(header, survey, catalog)
+        unknown = tuple(one for one in footer.others if one.type not in CATALOG_SECTIONS)
+        rebuilt = replace(rebuilt, others=rebuilt.others + unknown)
         if previous is None and header.previous_end_lsn:
             # Without the segment before, only what this one says of itself can be compared.
-            rebuilt = replace(rebuilt, groups=footer.groups)
-        if replace(rebuilt, others=footer.others) != footer:
+            rebuilt = replace(rebuilt, groups=footer.groups, others=footer.others)
+        if rebuilt != footer:
             text = "the footer does not tell what the segment holds"
             raise placed(Corruption(text), header, footer.end_lsn)
         self._before = _Before(header, footer)

@@ -194,6 +194,10 @@ class Survey:
         """How many `DATA` and `TXN_PART` frames there are."""
 
     @property
+    def part_count(self) -> int:
+        """How many of them are `TXN_PART`."""
+
+    @property
     def digest(self) -> int:
         """CRC-32C of all bytes from the start to `end_lsn`, padding included."""
 

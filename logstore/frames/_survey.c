@@ -191,6 +191,11 @@ static uint64_t record_count(const struct ls_survey *survey)
     return survey->record_count;
 }
 
+static uint64_t part_count(const struct ls_survey *survey)
+{
+    return survey->part_count;
+}
+
 static uint64_t digest(const struct ls_survey *survey)
 {
     return survey->digest;
@@ -209,6 +214,7 @@ struct field {
 static struct field end_lsn_field = {end_lsn};
 static struct field batch_lsn_field = {batch_lsn};
 static struct field record_count_field = {record_count};
+static struct field part_count_field = {part_count};
 static struct field digest_field = {digest};
 static struct field proof_lsn_field = {proof_lsn};
 
@@ -225,6 +231,7 @@ static PyGetSetDef survey_fields[] = {
     {"batch_lsn", survey_get, NULL,
      "Where the unfinished batch at the end starts; end_lsn if there is none.", &batch_lsn_field},
     {"record_count", survey_get, NULL, "DATA and TXN_PART frames.", &record_count_field},
+    {"part_count", survey_get, NULL, "TXN_PART frames.", &part_count_field},
     {"digest", survey_get, NULL, "CRC-32C of all bytes up to end_lsn.", &digest_field},
     {"proof_lsn", survey_get, NULL, "Everything below was durable, says some frame.",
      &proof_lsn_field},

@@ -81,6 +81,7 @@ static bool note_record(struct ls_survey *survey, const struct ls_frame *header)
             .seq = header->seq, .lsn = header->lsn, .group = header->group};
     range->record_count++;
     survey->record_count++;
+    survey->part_count += header->kind == LS_TXN_PART;
     return true;
 }
 

@@ -50,6 +50,7 @@ struct ls_survey {
     uint64_t batch_lsn;    /* where the unfinished batch at the end starts, while in_batch */
     uint64_t proof_lsn;    /* the greatest claim of any frame */
     uint64_t record_count;
+    uint64_t part_count;   /* those of the records that are TXN_PART */
     uint64_t stride;       /* records of a group from one point to the next */
     uint32_t salt;
     uint32_t digest;       /* CRC-32C of all bytes from the start to end_lsn */

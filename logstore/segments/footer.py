@@ -28,8 +28,11 @@ MAXIMUM_TIMES: Final = 1024
 
 GROUPS: Final = 1
 TIMES: Final = 2
-RESERVED_SECTIONS: Final = frozenset({3, 4, 5})
-"""Checkpoints, transactions and reverts: kept as they are found."""
+CHECKPOINTS: Final = 3
+TRANSACTIONS: Final = 4
+REVERTS: Final = 5
+CATALOG_SECTIONS: Final = frozenset({CHECKPOINTS, TRANSACTIONS, REVERTS})
+"""What `catalog_sections` reads and writes; here they are only bytes."""
 IGNORABLE_SECTION: Final = 1
 """Bit of a section's flags: whoever does not know its type may pass it over."""
 
@@ -57,7 +60,7 @@ class TimePoint(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A part of a footer whose meaning is not known here."""
+    """A part of a footer whose meaning is not this module's."""
 
     type: int
     flags: int
@@ -96,7 +99,7 @@ class Footer:
         frames_digest: CRC-32C over all its frames.
         groups: All groups of the log so far, by id.
         times: Clock readings in the order of the log, at most 1024.
-        others: Sections that are not known here, as they were found.
+        others: All other sections: the catalog's, and those that nobody here knows.
     """
 
     base_lsn: int
@@ -236,7 +239,7 @@ def _sections(data: bytes) -> Iterator[Section]:
         offset += _SECTION.size
         if offset + padded(length) > len(data):
             raise Corruption("a section of a footer is cut off")
-        known = kind in (GROUPS, TIMES) or kind in RESERVED_SECTIONS
+        known = kind in (GROUPS, TIMES) or kind in CATALOG_SECTIONS
         if not known and not flags & IGNORABLE_SECTION:
             raise IncompatibleFormat(
                 f"a footer has a section of type {kind} that is not known here"

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from logstore.errors import Corruption, IncompatibleFormat
+from logstore.errors import Corruption
 from logstore.files import Directory
-from logstore.format import IGNORABLE, Kind, SegmentHeader, decode_mark
+from logstore.format import Kind, SegmentHeader, decode_mark
 from logstore.frames import Survey
 from logstore.points import point
+from logstore.segments.catalog import Catalog
+from logstore.segments.catalog_sections import sections_of
 from logstore.segments.disk_errors import reading, writing
+from logstore.segments.fold import folded
 from logstore.segments.footer import MAXIMUM_TIMES, Footer, GroupRange, Point, TimePoint
 from logstore.segments.segment import header_from, placed, require_writable
 from logstore.segments.survey import survey_segment
-
-DEFAULT_GROUP: Final = "default"
-"""The name of group 0, which no frame ever names."""
-
-_KNOWN_KINDS: Final[frozenset[int]] = frozenset(Kind)
 
 
 def seal(directory: Directory, name: str, end_lsn: int, previous: Footer | None) -> Footer:
@@ -48,7 +44,9 @@ def seal(directory: Directory, name: str, end_lsn: int, previous: Footer | None)
             if survey.batch_lsn != end_lsn:
                 message = f"this segment should have whole frames up to LSN {end_lsn}"
                 raise placed(Corruption(message), header, survey.batch_lsn)
-            footer = footer_of(header, survey, previous)
+            with reading(name):
+                catalog = folded(directory, fd, header, survey, previous)
+            footer = footer_of(header, survey, catalog)
             write_footer(directory, fd, header, footer)
         finally:
             directory.close_file(fd)
@@ -74,63 +72,48 @@ def write_footer(directory: Directory, fd: int, header: SegmentHeader, footer: F
     directory.sync_file(fd)
 
 
-def footer_of(header: SegmentHeader, survey: Survey, previous: Footer | None) -> Footer:
-    """Make the footer of a surveyed segment; pure.
+def footer_of(header: SegmentHeader, survey: Survey, catalog: Catalog) -> Footer:
+    """Make the footer of a surveyed segment with the catalog at its end; pure.
 
     Raises:
-        Corruption: A frame that is valid by its checksum has contents that make no sense.
-        IncompatibleFormat: A frame is of a kind that must be known and is not.
+        Corruption: A mark that is valid by its checksum has contents that make no sense.
     """
-    before = {group.id: group for group in previous.groups} if previous else {}
-    names = {0: DEFAULT_GROUP} | {group.id: group.name for group in before.values()}
     times = []
-    for lsn, kind, group, _, payload in survey.system():
-        try:
-            _require_known(kind)
-            if kind == Kind.GROUP_NAME:
-                names[group] = payload.decode()
-            elif kind == Kind.MARK:
+    for lsn, kind, _, _, payload in survey.system():
+        if kind == Kind.MARK:
+            try:
                 times.append(TimePoint(decode_mark(payload)[0], lsn))
-        except UnicodeDecodeError as error:
-            raise placed(Corruption("a group's name is not UTF-8"), header, lsn) from error
-        except (Corruption, IncompatibleFormat) as error:
-            placed(error, header, lsn)
-            raise
+            except Corruption as error:
+                raise placed(error, header, lsn) from error
+    groups = _groups(survey, catalog)
     return Footer(
         base_lsn=header.base_lsn,
         end_lsn=survey.end_lsn,
         record_count=survey.record_count,
         frames_digest=survey.digest,
-        groups=_groups(survey, names, before),
+        groups=groups,
         times=tuple(times[:: -(-len(times) // MAXIMUM_TIMES) or 1]),
+        others=sections_of(catalog, groups),
     )
 
 
-def _groups(
-    survey: Survey, names: dict[int, str], before: dict[int, GroupRange]
-) -> tuple[GroupRange, ...]:
+def _groups(survey: Survey, catalog: Catalog) -> tuple[GroupRange, ...]:
     points: dict[int, list[Point]] = {}
     for number, seq, lsn in survey.points():
         points.setdefault(number, []).append(Point(seq, lsn))
     here = {number: (first, last, count) for number, first, last, count in survey.groups()}
     groups = []
-    for number in sorted(names.keys() | here.keys()):
+    for number in sorted(catalog.groups.keys() | here.keys()):
         first_seq, last_seq, record_count = here.get(number, (0, 0, 0))
-        if number in before:
-            last_seq = max(last_seq, before[number].last_seq)
+        known = catalog.groups.get(number)
         groups.append(
             GroupRange(
                 id=number,
-                name=names.get(number, f"#{number}"),
+                name=f"#{number}" if known is None else known.name,
                 first_seq=first_seq,
-                last_seq=last_seq,
+                last_seq=last_seq if known is None else max(last_seq, known.last_seq),
                 record_count=record_count,
                 points=tuple(points.get(number, ())),
             )
         )
     return tuple(groups)
-
-
-def _require_known(kind: int) -> None:
-    if kind not in _KNOWN_KINDS and not kind & IGNORABLE:
-        raise IncompatibleFormat(f"frames of kind {kind} are not known here")

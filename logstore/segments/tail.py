@@ -14,7 +14,9 @@ from logstore.files import Directory
 from logstore.format import SegmentHeader
 from logstore.frames import Survey
 from logstore.lsn import MAXIMUM_LSN
+from logstore.segments.catalog import Catalog
 from logstore.segments.disk_errors import reading
+from logstore.segments.fold import folded
 from logstore.segments.footer import Footer, read_footer
 from logstore.segments.manifest import Manifest
 from logstore.segments.recovery import Reached, Rest, TailFacts, TailVerdict, tail_verdict
@@ -180,7 +182,9 @@ def _steps(
                 raise placed(error, segment.header, survey.batch_lsn)
             with reading(segment.name):
                 survey = _survey_again(directory, segment, survey.batch_lsn)
-        previous = footer_of(segment.header, survey, previous)
+        with reading(segment.name):
+            catalog = _folded(directory, segment, survey, previous)
+        previous = footer_of(segment.header, survey, catalog)
         steps.append(Step(segment, previous))
     return tuple(steps)
 
@@ -189,6 +193,16 @@ def _survey_again(directory: Directory, segment: TailSegment, limit_lsn: int) ->
     fd = directory.open_read(segment.name)
     try:
         return survey_segment(directory, fd, segment.header, limit_lsn)
+    finally:
+        directory.close_file(fd)
+
+
+def _folded(
+    directory: Directory, segment: TailSegment, survey: Survey, previous: Footer | None
+) -> Catalog:
+    fd = directory.open_read(segment.name)
+    try:
+        return folded(directory, fd, segment.header, survey, previous)
     finally:
         directory.close_file(fd)
 

@@ -191,6 +191,8 @@ def test_status_says_when_the_whole_service_was_killed_and_nothing_is_lost(
     directory = tmp_path / "log"
     service = serve()
     call("append", directory, given=b"one\n")
+    with logstore.attach(directory) as log:
+        log.append(b"two")  # in the ring, and perhaps nowhere else
     (told,) = json_lines(call("status", directory, "--json").stdout)
     assert told["served"] is True
     for client in told["clients"]:
@@ -201,7 +203,7 @@ def test_status_says_when_the_whole_service_was_killed_and_nothing_is_lost(
     assert status.exit_code == 6
     assert "supervisor and workers are dead" in status.stdout
     assert "nothing appended is lost" in status.stderr
-    assert call("append", directory, "--durability", "synced", given=b"two\n").exit_code == 6
+    assert call("append", directory, "--durability", "synced", given=b"three\n").exit_code == 6
     serve()
     assert call("read", directory).stdout == "one\ntwo\n"
 

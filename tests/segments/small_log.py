@@ -77,7 +77,7 @@ class SmallLog:
         assert self.header is not None
         lsn = self.end_lsn
         seq = 0
-        if kind == Kind.DATA:
+        if kind in (Kind.DATA, Kind.TXN_PART, Kind.ABORT):
             seq = self.seq[group] = self.seq.get(group, 0) + 1
         proof_lsn = self.synced_lsn if proof_lsn is None else proof_lsn
         distance = (lsn - proof_lsn) // 8 if proof_lsn else NO_CLAIM
