@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from logstore.errors import (
@@ -15,6 +16,7 @@ from logstore.errors import (
     LimitReached,
     LogstoreError,
     NotRunning,
+    PermissionDenied,
     RecordTooLarge,
     RevertedError,
     RingFull,
@@ -85,15 +87,19 @@ class Client:
         self._pins: dict[object, int] = {}
         self._pins_lock = threading.Lock()
         self.on_reverts: Callable[[int], None] | None = None
-        if not read_only:
-            self._lock = lock or liveness.LockFile(self.identity.directory)
-            self.duties = Duties(self._lock, self.look_around)
-            self._liveness = Liveness(self.ring, self.identity.directory)
-            try:
-                self._take_entry(role)
-            except BaseException:
-                self.close()
-                raise
+        if read_only:
+            # Who may not even read the lock file cannot ask, and hears of a killed service never.
+            with suppress(PermissionDenied, FileNotFoundError):
+                self._liveness = Liveness(self.ring, self.identity.directory, read_only=True)
+            return
+        self._lock = lock or liveness.LockFile(self.identity.directory)
+        self.duties = Duties(self._lock, self.look_around)
+        self._liveness = Liveness(self.ring, self.identity.directory)
+        try:
+            self._take_entry(role)
+        except BaseException:
+            self.close()
+            raise
 
     def _take_entry(self, role: int | None) -> None:
         assert self._lock is not None
@@ -225,6 +231,8 @@ class Client:
     # What the ring calls when it cannot go on.
 
     def _on_status(self, status: int, detail: int) -> None:
+        if status == Status.CLOSED:
+            _refuse()
         if status == Status.TOO_LARGE:
             raise RecordTooLarge(
                 f"{detail} bytes with headers; this ring takes at most "
@@ -270,7 +278,7 @@ class Client:
         """
         if self.ring.closed:
             _refuse()
-        if self._liveness is not None:
+        if self._liveness is not None and not self.read_only:
             repair_guard(self.ring, self._liveness)
         if not self.service_alive():
             raise NotRunning(
