@@ -187,7 +187,7 @@ class LogReader:
         if seq > newest:
             raise NotWritten(f"group {group.name!r} has come to seq {newest}, not to {seq}")
         if seq > newest - RECENT:
-            self._client.await_level(Level.WRITTEN, self._ring.load(LAYOUT["published"]) - 8)
+            self._client.await_level(Level.WRITTEN, self._ring.load(LAYOUT["head"]) - 8)
 
     def oldest_needed(self, group: Group, done: RangeSet) -> int:
         """Return where the segment begins that has the group's oldest record not in `done`."""
