@@ -111,7 +111,7 @@ def attach_name(name: str, *, read_only: bool = False, path: Path | None = None)
             )
         if client.state in (State.STARTING, State.DRAINING, State.CLOSED):
             raise NotRunning(f"the log {name!r} is {client.state.name.lower()}", path=path)
-        # Who only looks may look at what a killed service left.
+        # What the dead have left can be looked at all the same.
         if not read_only and not client.service_alive():
             raise NotRunning(
                 f"the service of {name!r} was killed; start it again to recover what is in "

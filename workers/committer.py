@@ -208,7 +208,9 @@ class _LastStep:
         self._client = client
 
     def step(self) -> bool:
-        """Say that the log is closed."""
+        """Say that the log is closed, once."""
+        if self.finished():
+            return False
         self._client.ring.set_state(State.CLOSED)
         return True
 

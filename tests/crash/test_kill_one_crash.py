@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
@@ -101,3 +102,21 @@ def test_everybody_is_killed_at_once_and_nothing_appended_is_lost(
         service.kill_all()
         service.start()
         oracle.check(service.read_all())
+
+
+def test_a_ring_that_fills_more_segments_than_the_syncer_may_be_behind_is_salvaged(
+    serve: Serve, writers: Writers, oracle: Oracle
+) -> None:
+    service = serve(segment_size=1 << 13, ring_size=1 << 20)
+    writer = writers.start(service.name, "--count", "20")
+    writers.expect(writer, 0)
+    for role in ("supervisor", "committer"):
+        service.send(role, signal.SIGSTOP)
+    writer = writers.start(service.name, "--sizes", "500-4000", "--count", "400")
+    writers.expect(writer, 0)
+    with service.attach() as log:
+        assert log.status().ring_used > 64 * (1 << 13)
+    service.kill_all()
+    oracle.until_all_told()
+    service.start()
+    assert len(oracle.check(service.read_all())) == 420

@@ -210,6 +210,7 @@ def test_a_process_dies_while_the_service_stops(
     oracle.until_all_told()
     if role == "committer":
         assert code == 0
+        assert "does not end" not in service.messages()
         found = manifest_of(service)
         assert found.clean
         assert len(found.sealed) == (0 if empty else 1)
