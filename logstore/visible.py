@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -33,30 +34,31 @@ class Interval(NamedTuple):
 
 
 class Hidden:
-    """What was reverted, as the newest revert frame lists it."""
+    """What was reverted, as the newest revert frame lists it. Threads may share it."""
 
     def __init__(self, raw: RawReader) -> None:
         self._raw = raw
         self._ring = raw.client.ring
-        self._newest_lsn = 0
-        self._seen = -1
+        self._learning = threading.Lock()
+        self.newest_lsn = 0
         self.intervals: tuple[Interval, ...] = ()
         self.reverts: tuple[int, ...] = ()
 
     def fresh(self) -> bool:
         """Tell whether nothing was reverted since the last `refresh`."""
-        return self._ring.load(LAYOUT["revert_count"]) == self._seen
+        return self._ring.load(LAYOUT["newest_revert_lsn"]) == self.newest_lsn
 
     def refresh(self) -> None:
-        """Learn of the newest revert, if there is a new one."""
-        while not self.fresh():
-            seen = self._ring.load(LAYOUT["revert_count"])
-            newest = self._ring.load(LAYOUT["newest_revert_lsn"])
-            if newest and newest != self._newest_lsn:
-                payload = bytes(self._raw.load(newest, 1 << REVERT).payload)
+        """Learn of the newest revert, if there is a new one; waits for nobody."""
+        if self.fresh():
+            return
+        # Or a thread that read an older revert would put it in the place of a newer one.
+        with self._learning:
+            while not self.fresh():
+                newest = self._ring.load(LAYOUT["newest_revert_lsn"])
+                payload = bytes(self._raw.published_frame(newest, 1 << REVERT).payload)
                 self.intervals = decode_intervals(payload, newest)
-                self._newest_lsn = newest
-            self._seen = seen
+                self.newest_lsn = newest
 
     def touches(self, first_lsn: int, last_lsn: int) -> bool:
         """Tell whether any LSN in [first_lsn, last_lsn] may be hidden."""
@@ -108,11 +110,13 @@ class Piece(NamedTuple):
         resume_lsn: Where reading goes on once all of them are done with.
         whole: They are (the end of) one transaction: before its last record reading would have
             to resume at the commit. Otherwise reading may resume behind each record.
+        transaction: Then, the LSNs of its first part and of its commit.
     """
 
     records: list[Record]
     resume_lsn: int
     whole: bool
+    transaction: tuple[int, int] | None = None
 
 
 class View:
@@ -162,6 +166,33 @@ class View:
             records = [r for r in records if not hides(r.lsn, numbers[r.group])]
         return records
 
+    def one_by_one(self, piece: Piece) -> Iterator[Record]:
+        """Iterate over a piece's records, but for those that are reverted meanwhile.
+
+        Looked at for each record: what is reverted is hidden at once, also half-way through what
+        was read already.
+        """
+        if self._show_reverted:
+            yield from piece.records
+            return
+        fresh = self.hidden.fresh
+        for index, record in enumerate(piece.records):
+            if not fresh():
+                yield from self._left(piece, index)
+                return
+            yield record
+
+    def _left(self, piece: Piece, index: int) -> Iterator[Record]:
+        """Go on with the rest of a piece after a revert has come."""
+        left = piece.records[index:]
+        while left:
+            self.hidden.refresh()
+            if piece.transaction is not None and self.hidden.voids(*piece.transaction):
+                return
+            left = self.filtered(left)
+            while left and self.hidden.fresh():
+                yield left.pop(0)
+
     def _touched(self, records: list[Record]) -> bool:
         return bool(self.hidden.intervals) and self.hidden.touches(
             min(records[0].lsn, records[-1].lsn), max(records[0].lsn, records[-1].lsn)
@@ -208,17 +239,23 @@ class View:
         key = _ID.pack(first)
         known = self._parts.get(key, [])
         self._forget(key)
-        if not self._show_reverted and self.hidden.voids(first, commit.lsn):
+        reach = first, commit.lsn
+        if self._void(reach):
             return
         if len(known) == count:
-            yield Piece(self.filtered(known), end, True)
+            yield Piece(self.filtered(known), end, True, reach)
             return
         # Parts that are gone were needed by nobody any more.
         first = max(first, self._raw.start())
         for chunk in self._raw.chunks(first, self._after(last), 1 << TXN_PART, copy=self._copy):
+            if self._void(reach):
+                return
             parts = [bare(part) for part in chunk if part.payload[: _ID.size] == key]
-            yield Piece(self.filtered(parts), commit.lsn, True)
-        yield Piece([], end, True)
+            yield Piece(self.filtered(parts), commit.lsn, True, reach)
+        yield Piece([], end, True, reach)
+
+    def _void(self, reach: tuple[int, int]) -> bool:
+        return not self._show_reverted and self.hidden.voids(*reach)
 
     def _after(self, lsn: int) -> int:
         if lsn < self._raw.start():
