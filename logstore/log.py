@@ -65,8 +65,12 @@ class Log(Handle, Writer):
         """Begin a transaction whose parts go to `group`, if nothing else is said; see there.
 
         Nothing is written before its first part.
+
+        Raises:
+            ReadOnly: This log was attached for reading.
+            InvalidArgument, LimitReached: As `group`.
         """
-        self._require_open()
+        self._require_writable()
         if group is not None:
             self._group_number(group)
         return Transaction(self, group)
@@ -95,12 +99,17 @@ class Log(Handle, Writer):
             Timeout, DiskFull, SyncFailed, NotRunning, Closed: As `wait`.
         """
         head = self._ring.load(LAYOUT["head"])
-        self._ring.wait(Level.SYNCED, head - 8, require_timeout(timeout))
+        # A position inside of what lies there last: no record that may be reverted meanwhile.
+        self._ring.wait(Level.SYNCED, head - 1, require_timeout(timeout))
         return head
 
     def _require_appended(self, lsn: int) -> None:
         if require_lsn(lsn) >= self._ring.load(LAYOUT["head"]):
             raise InvalidLSN("nothing is appended there yet", lsn=lsn)
+
+    def _require_kept(self, lsn: int) -> None:
+        if self._ring.load(LAYOUT["newest_revert_lsn"]):
+            self._reading.require_kept(lsn)
 
     def _watermark(self, level: Level) -> int:
         return self._ring.load(WATERMARKS[level])
@@ -204,6 +213,7 @@ class Log(Handle, Writer):
         Raises:
             InvalidLSN: `lsn` is no position, or lies in the future.
             NotFound: `lsn` is below the oldest record.
+            LimitReached: Too many separate ranges are reverted.
             SyncFailed, DiskFull, NotRunning, Closed: It was not done, or is not durable.
         """
         self._require_writable()
