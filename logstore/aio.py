@@ -149,6 +149,7 @@ class AsyncLog:
         self._log._require_appended(lsn)
         if level is not Level.RING and self._log._watermark(level) <= lsn:
             await self._watcher(level).add(lsn)
+        self._log._require_kept(lsn)
 
     async def sync(self) -> int:
         """Wait until everything appended so far is durable; return up to which LSN."""

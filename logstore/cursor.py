@@ -153,7 +153,7 @@ class Cursor:
         while self._await(at, left):
             limit = raw.limit(self._level)
             for piece in self._pieces(view, at, limit):
-                for record in view.shown(piece):
+                for record in view.one_by_one(piece):
                     progress.deliver(record, piece)
                     yield record
                 if piece.records:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Self, cast
 
 from logstore import service
 from logstore.errors import Closed, ReadOnly
+from logstore.lsn import ALIGNMENT
 from logstore.reading import LogReader
 from logstore.ring._ring import Ring
 from logstore.ring.client import Client
@@ -87,7 +88,7 @@ class Handle:
 
         def on_reverts(lsn: int) -> None:
             handle = this()
-            if handle is not None:
+            if handle is not None and lsn % ALIGNMENT == 0:  # otherwise it is no record
                 handle._reading.require_kept(lsn)
 
         client.on_reverts = on_reverts

@@ -66,8 +66,11 @@ class Log(Consuming, Writer):
         """Begin a transaction whose parts go to `group`, if nothing else is said; see there.
 
         Nothing is written before its first part.
+
+        Raises:
+            ReadOnly, InvalidArgument, LimitReached: As `group`.
         """
-        self._require_open()
+        self._require_writable()
         self._group_number(group)
         return Transaction(self, group)
 
@@ -97,12 +100,17 @@ class Log(Consuming, Writer):
             Timeout, DiskFull, SyncFailed, NotRunning, Closed: As `wait`.
         """
         head = self._ring.load(LAYOUT["head"])
-        self._ring.wait(Level.SYNCED, head - 8, require_timeout(timeout))
+        # A position inside of what lies there last: no record that may be reverted meanwhile.
+        self._ring.wait(Level.SYNCED, head - 1, require_timeout(timeout))
         return head
 
     def _require_appended(self, lsn: int) -> None:
         if require_lsn(lsn) >= self._ring.load(LAYOUT["head"]):
             raise InvalidLSN("nothing is appended there yet", lsn=lsn)
+
+    def _require_kept(self, lsn: int) -> None:
+        if self._ring.load(LAYOUT["newest_revert_lsn"]):
+            self._reading.require_kept(lsn)
 
     def _watermark(self, level: Level) -> int:
         return self._ring.load(WATERMARKS[level])
@@ -234,8 +242,7 @@ class Log(Consuming, Writer):
             timeout: Seconds; None waits for ever.
 
         Raises:
-            Timeout: It is not done yet; it will be.
-            NotRunning, SyncFailed, Closed: The log does not go on.
+            Timeout, NotRunning, SyncFailed, Closed: It is not done yet, or will not be.
         """
         self._require_writable()
         return self._client.ask_for_compaction(wait=wait, timeout_s=require_timeout(timeout))
@@ -256,6 +263,7 @@ class Log(Consuming, Writer):
             InvalidLSN: `lsn` is no position, or lies in the future.
             NotFound: `lsn` is below the oldest record.
             InvalidArgument: A record at or after `lsn` is checkpointed.
+            LimitReached: Too many separate ranges are reverted.
             SyncFailed, DiskFull, NotRunning, Closed: It was not done, or is not durable.
         """
         self._require_writable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from functools import partial
 from typing import Final
@@ -21,7 +22,7 @@ RING_CHUNK: Final = 1 << 20
 class RawReader:
     """Read one running log's frames, whatever they mean.
 
-    Iterators it makes are independent; each is for one thread. `load` is for one thread.
+    Iterators it makes are independent; each is for one thread. Any thread may load.
     """
 
     def __init__(self, client: Client) -> None:
@@ -30,6 +31,7 @@ class RawReader:
         self._directory = Directory.open(client.identity.directory, create=False)
         self._names: list[str] = []
         self._loader: SegmentReader | None = None
+        self._loading = threading.Lock()
 
     @property
     def client(self) -> Client:
@@ -126,6 +128,10 @@ class RawReader:
             if lsn >= self._ring.load(LAYOUT["head"]):
                 raise InvalidLSN("nothing is appended there yet", lsn=lsn)
             self._client.await_level(Level.RING, lsn)
+        return self.published_frame(lsn, kinds)
+
+    def published_frame(self, lsn: int, kinds: int) -> Record:
+        """Return a frame that is known to be published, though others before it may not be."""
         return self._load_from_ring(lsn, kinds) or self._load_from_file(lsn, kinds)
 
     def _load_from_ring(self, lsn: int, kinds: int) -> Record | None:
@@ -133,7 +139,7 @@ class RawReader:
         if ring.load(LAYOUT["head"]) > lsn + ring.capacity:
             return None
         start = lsn & (ring.capacity - 1)
-        limit = ring.load(LAYOUT["published"])
+        limit = ring.load(LAYOUT["head"])
         end = start + min(limit - lsn, ring.capacity)
         salt, names = self._client.identity.salt, self.names()
         with memoryview(ring) as view:
@@ -146,8 +152,8 @@ class RawReader:
         return None
 
     def _load_from_file(self, lsn: int, kinds: int) -> Record:
-        if self._loader is None:
-            self._loader = self._segment_reader()
         self._client.await_level(Level.WRITTEN, lsn)
-        written = self._ring.load(LAYOUT["written"])
-        return self._loader.load(lsn, written, self.names(), kinds=kinds)
+        with self._loading:
+            self._loader = self._loader or self._segment_reader()
+            written = self._ring.load(LAYOUT["written"])
+            return self._loader.load(lsn, written, self.names(), kinds=kinds)

@@ -88,47 +88,30 @@ class LogReader:
         self, start: int, limit: int, end: int | None, what: Selection
     ) -> Iterator[Record]:
         view = self._view(what)
-        load, revert_count = self._ring.load, LAYOUT["revert_count"]
         for piece in view.pieces(start, limit, end):
-            if what.reverted:
-                yield from piece.records
-                continue
-            # Looked at for each record: what is reverted is hidden at once, also half-way
-            # through what was read already. Not by `fresh()`: a call in Python costs as much
-            # again as the record.
-            seen = view.hidden.seen
-            for record in piece.records:
-                if load(revert_count) == seen:
-                    yield record
-                else:
-                    yield from self._after_revert(view, piece, record)
-                    break
-
-    def _after_revert(self, view: View, piece: Piece, first: Record) -> Iterator[Record]:
-        """Go on with the rest of a piece after a revert has come."""
-        rest = piece.records[piece.records.index(first) :]
-        while rest:
-            view.hidden.refresh()
-            rest = view.filtered(rest)
-            while rest and view.hidden.fresh():
-                yield rest.pop(0)
+            yield from view.one_by_one(piece)
 
     def follow(
         self, start: int | None, level: Level, timeout_s: float | None, what: Selection
     ) -> Iterator[Record]:
         """Iterate over the records from `start` on as they reach `level`."""
         position = self._ring.load(LAYOUT["head"]) if start is None else self._start(start)
+        view = self._view(what)
         return (
             record
-            for piece in self.follow_pieces(position, level, timeout_s, what)
-            for record in piece.records
+            for piece in self._await_pieces(view, position, level, timeout_s)
+            for record in view.one_by_one(piece)
         )
 
     def follow_pieces(
         self, position: int, level: Level, timeout_s: float | None, what: Selection
     ) -> Iterator[Piece]:
         """Iterate over pieces from `position` on as they reach `level`."""
-        view = self._view(what)
+        return self._await_pieces(self._view(what), position, level, timeout_s)
+
+    def _await_pieces(
+        self, view: View, position: int, level: Level, timeout_s: float | None
+    ) -> Iterator[Piece]:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             rest = None if deadline is None else max(0.0, deadline - time.monotonic())

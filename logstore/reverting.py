@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from logstore.errors import InvalidArgument, InvalidLSN, NotFound
+from logstore.errors import InvalidArgument, InvalidLSN, LimitReached, NotFound
 from logstore.payloads import EVERY_GROUP, Interval, encode_revert
 from logstore.ring._ring import LAYOUT
+from logstore.ring.client import SLICE_S
 from logstore.ring.layout import Level
 
 if TYPE_CHECKING:
     from logstore.reading import LogReader
     from logstore.ring.client import Client
     from logstore.segments.catalog import Catalog
+    from logstore.visible import Hidden
 
 
 def require_revertable(client: Client, lsn: int) -> None:
@@ -69,20 +71,35 @@ def revert(client: Client, reading: LogReader, from_lsn: int, scope: int = EVERY
     with client.duties.reverting():
         hidden = reading.hidden
         hidden.refresh()
-        oldest = ring.load(LAYOUT["start"])
-        kept = [
-            earlier
-            for earlier in hidden.intervals
-            if earlier.until_lsn > oldest and not _covered(earlier, from_lsn, scope)
-        ]
-        # The last interval ends at the frame itself, whose LSN nobody knows yet: 0 says so.
-        payload = encode_revert((*kept, Interval(scope, from_lsn, 0)))
-        while (lsn := ring.revert(payload, 0.25)) < 0:
+        while True:
+            payload = _payload(client, hidden, from_lsn, scope)
+            lsn = ring.revert(payload, hidden.newest_lsn, SLICE_S)
+            if lsn >= 0:
+                break
             client.look_around()
             if client.state_stops_appends():
                 raise client.state_error()
+            hidden.refresh()
     client.await_level(Level.SYNCED, lsn)
     return lsn
+
+
+def _payload(client: Client, hidden: Hidden, from_lsn: int, scope: int) -> bytes:
+    """Return what a revert frame says: what was hidden already, and what it hides itself."""
+    oldest = client.ring.load(LAYOUT["start"])
+    kept = [
+        earlier
+        for earlier in hidden.intervals
+        if earlier.until_lsn > oldest and not _covered(earlier, from_lsn, scope)
+    ]
+    # The last interval ends at the frame itself, whose LSN nobody knows yet: 0 says so.
+    payload = encode_revert((*kept, Interval(scope, from_lsn, 0)))
+    if len(payload) > client.ring.largest_payload:
+        raise LimitReached(
+            f"{len(kept)} separate ranges of the log are reverted already, and the ring takes no "
+            "longer list: revert back to an earlier place, or give the service a larger ring_size"
+        )
+    return payload
 
 
 def _covered(earlier: Interval, from_lsn: int, scope: int) -> bool:

@@ -61,6 +61,7 @@ class Transaction:
             RingFull, RecordTooLarge, NotRunning, Closed: As `Log.append`; it stays open.
         """
         self._require_open()
+        self._log._require_open()
         left = Countdown(timeout)
         number = self._log._group_number(group if group is not None else self._group)
         if self._entry is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, Protocol
 
 from logstore.format import span
@@ -42,18 +43,27 @@ class Frames(Protocol):
 
 
 class Intervals:
-    """What was reverted, once and for all."""
+    """What was reverted, once and for all.
+
+    Attributes:
+        intervals: What is hidden.
+        newest_lsn: The revert frame that lists it.
+        load, word: `load(word)` gives the newest revert frame there is now, at least cost.
+    """
+
+    word = 0
 
     def __init__(self, intervals: tuple[Interval, ...] = ()) -> None:
         self.intervals = intervals
-        self.seen = 0
+        self.newest_lsn = 0
+        self.load: Callable[[int], int] = int
 
     def fresh(self) -> bool:
         """Tell whether nothing was reverted since the last `refresh`."""
-        return True
+        return self.load(self.word) == self.newest_lsn
 
     def refresh(self) -> None:
-        """Learn of the newest revert, if there is a new one."""
+        """Learn of the newest revert, if there is a new one; waits for nobody."""
 
     def touches(self, first_lsn: int, last_lsn: int) -> bool:
         """Tell whether any LSN in [first_lsn, last_lsn] may be hidden."""
@@ -73,29 +83,27 @@ class Intervals:
 
 
 class Hidden(Intervals):
-    """What was reverted in a running log, as the newest revert frame lists it."""
+    """What was reverted in a running log, by its newest revert frame. Threads may share it."""
+
+    word = LAYOUT["newest_revert_lsn"]
 
     def __init__(self, raw: RawReader) -> None:
         super().__init__()
         self._raw = raw
-        self._ring = raw.client.ring
-        self._newest_lsn = 0
-        self.seen = -1  # the count of reverts that `intervals` is right for
-
-    def fresh(self) -> bool:
-        """Tell whether nothing was reverted since the last `refresh`."""
-        return self._ring.load(LAYOUT["revert_count"]) == self.seen
+        self._learning = threading.Lock()
+        self.load = raw.client.ring.load
 
     def refresh(self) -> None:
-        """Learn of the newest revert, if there is a new one."""
-        while not self.fresh():
-            seen = self._ring.load(LAYOUT["revert_count"])
-            newest = self._ring.load(LAYOUT["newest_revert_lsn"])
-            if newest and newest != self._newest_lsn:
-                payload = bytes(self._raw.load(newest, 1 << REVERT).payload)
+        """Learn of the newest revert, if there is a new one; waits for nobody."""
+        if self.fresh():
+            return
+        # Or a thread that read an older revert would put it in the place of a newer one.
+        with self._learning:
+            while not self.fresh():
+                newest = self.load(self.word)
+                payload = bytes(self._raw.published_frame(newest, 1 << REVERT).payload)
                 self.intervals = decode_revert(payload, newest)
-                self._newest_lsn = newest
-            self.seen = seen
+                self.newest_lsn = newest
 
 
 class Piece(NamedTuple):
@@ -106,11 +114,13 @@ class Piece(NamedTuple):
         resume_lsn: Where reading goes on once all of them are done with.
         whole: They are (the end of) one transaction: before its last record reading would have
             to resume at the commit. Otherwise reading may resume behind each record.
+        transaction: Then, the LSNs of its first part and of its commit.
     """
 
     records: list[Record]
     resume_lsn: int
     whole: bool
+    transaction: tuple[int, int] | None = None
 
 
 class View:
@@ -167,25 +177,33 @@ class View:
             records = [r for r in records if not hides(r.lsn, numbers[r.group])]
         return records
 
-    def shown(self, piece: Piece) -> Iterator[Record]:
-        """Iterate over a piece's records; what is reverted meanwhile is left out at once.
+    def one_by_one(self, piece: Piece) -> Iterator[Record]:
+        """Iterate over a piece's records, but for those that are reverted meanwhile.
 
-        Records of a transaction are left out together, or not any more.
+        Looked at for each record: what is reverted is hidden at once, also half-way through what
+        was read already.
         """
-        if piece.whole:
+        if self._show_reverted:
             yield from piece.records
             return
-        rest = piece.records
-        while rest:
-            for index, record in enumerate(rest):
-                if not self.hidden.fresh():
-                    rest = rest[index:]
-                    break
-                yield record
-            else:
+        # One call in C for each record: a call in Python would cost as much again as the record.
+        load, word, newest = self.hidden.load, self.hidden.word, self.hidden.newest_lsn
+        for index, record in enumerate(piece.records):
+            if load(word) != newest:
+                yield from self._left(piece, index)
                 return
+            yield record
+
+    def _left(self, piece: Piece, index: int) -> Iterator[Record]:
+        """Go on with the rest of a piece after a revert has come."""
+        left = piece.records[index:]
+        while left:
             self.hidden.refresh()
-            rest = self.filtered(rest)
+            if piece.transaction is not None and self.hidden.voids(*piece.transaction):
+                return
+            left = self.filtered(left)
+            while left and self.hidden.fresh():
+                yield left.pop(0)
 
     def _touched(self, records: list[Record]) -> bool:
         return bool(self.hidden.intervals) and self.hidden.touches(
@@ -230,23 +248,29 @@ class View:
         key = bytes(commit.payload[:PART_PREFIX_SIZE])
         known = self._parts.get(key, [])
         self._forget(key)
+        reach = first, commit.lsn
         # Asked anew: whoever takes the pieces may have been busy since the chunk was read.
         self.hidden.refresh()
-        if not self._show_reverted and self.hidden.voids(first, commit.lsn):
+        if self._void(reach):
             return
         if len(known) == count:
-            yield Piece(self.filtered(known), end, True)
+            yield Piece(self.filtered(known), end, True, reach)
             return
         # Parts that are gone were needed by nobody any more.
         first = max(first, self._raw.start())
         held: list[Record] = []  # one piece is held back: the last one resumes behind the commit
         for chunk in self._raw.chunks(first, self._after(last), 1 << TXN_PART, copy=self._copy):
+            if self._void(reach):
+                return
             parts = [bare(part) for part in chunk if part.payload[:PART_PREFIX_SIZE] == key]
             parts = self.filtered(parts)
             if parts and held:
-                yield Piece(held, commit.lsn, True)
+                yield Piece(held, commit.lsn, True, reach)
             held = parts or held
-        yield Piece(held, end, True)
+        yield Piece(held, end, True, reach)
+
+    def _void(self, reach: tuple[int, int]) -> bool:
+        return not self._show_reverted and self.hidden.voids(*reach)
 
     def _after(self, lsn: int) -> int:
         if lsn < self._raw.start():

@@ -124,14 +124,21 @@ class Ring:
         The payload is preceded by 8 bytes: the transaction's id, the LSN of its first part.
         """
 
-    def revert(self, payload: Buffer, timeout: float, /) -> int:
-        """Append a revert frame, published inside the guard; return its LSN, or -1: try again."""
+    def revert(self, payload: Buffer, known: int, timeout: float, /) -> int:
+        """Append a revert frame, published inside the guard; return its LSN, or -1: try again.
+
+        Nothing is appended if there is a revert behind `known`, the newest one when the payload
+        was made.
+        """
 
     def swap(self, offset: int, expected: int, value: int, /) -> bool:
         """Set a word of the header if it is what was expected (atomic); tell whether it was."""
 
     def offer(self, payload: Buffer, timeout: None = None, group: int = 0, kind: int = 1, /) -> int:
-        """Append if that needs no waiting at all; return the LSN, or -1."""
+        """Append if that needs no waiting at all; return the LSN, or -1.
+
+        -1 also once the ring is closed.
+        """
 
     def reserve(
         self, size: int, timeout: float | None = None, group: int = 0, kind: int = 1, /

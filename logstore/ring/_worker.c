@@ -126,19 +126,20 @@ PyObject *ring_repair(RingObject *self, PyObject *dead)
     return PyBool_FromLong(ls_guard_repair(&self->ring, (uint32_t)token));
 }
 
-/* revert(payload, timeout) -> lsn of the revert frame, or -1 if the guard or room was not to be had. */
+/* revert(payload, known, timeout) -> lsn of the revert frame, or -1: look again, and try again. */
 PyObject *ring_revert(RingObject *self, PyObject *args)
 {
     Py_buffer payload;
     double timeout;
     struct ls_slot slot;
     enum ls_status status;
+    unsigned long long known;
     uint64_t deadline;
-    if (!PyArg_ParseTuple(args, "y*d", &payload, &timeout))
+    if (!PyArg_ParseTuple(args, "y*Kd", &payload, &known, &timeout))
         return NULL;
     deadline = ls_now_ns() + (uint64_t)(timeout * 1e9);
     Py_BEGIN_ALLOW_THREADS
-    status = ls_revert(&self->ring, payload.buf, (uint64_t)payload.len, &slot, deadline);
+    status = ls_revert(&self->ring, payload.buf, (uint64_t)payload.len, known, &slot, deadline);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&payload);
     if (status == LS_INTERRUPTED && PyErr_CheckSignals() < 0)

@@ -210,7 +210,7 @@ PyObject *ring_offer(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
                                .records = takes_seq(options.kind),
                                .group = options.group,
                                .kind = options.kind};
-    status = ls_reserve(&self->ring, &want, &slot);
+    status = self->closed ? LS_WRONG_STATE : ls_reserve(&self->ring, &want, &slot);
     if (status == LS_OK)
         ls_fill(&self->ring, &slot, payload.bytes, payload.length);
     drop_payload(&payload);
@@ -314,7 +314,7 @@ PyObject *ring_append_many(RingObject *self, PyObject *const *args, Py_ssize_t n
 /* The record is as durable as asked for; but if anything was reverted, Python looks whether it was. */
 static PyObject *waited(RingObject *self, uint64_t lsn)
 {
-    if (atomic_load_explicit(&self->ring.region->revert_count, memory_order_acquire) != 0 &&
+    if (atomic_load_explicit(&self->ring.region->newest_revert_lsn, memory_order_acquire) != 0 &&
         call_hook(self, STATUS_REVERTS, lsn) < 0)
         return NULL;
     Py_RETURN_NONE;

@@ -209,12 +209,15 @@ void ls_fill_part(struct ls_ring *ring, const struct ls_slot *slot, uint64_t tra
 /* Append a revert frame and publish it before the guard is given back.
  *
  * So whoever reserves later sees the words below, and knows whether it comes before or after the
- * revert.  Invariant: newest_revert_lsn is a published revert frame; see ls_guard_repair. */
-enum ls_status ls_revert(struct ls_ring *ring, const void *payload, uint64_t length,
+ * revert.  Refused if there is a revert behind `known`, which the payload then knows nothing of: one
+ * whose author died may come to light only as the guard is repaired.
+ * Invariant: newest_revert_lsn is a published revert frame; see ls_guard_repair. */
+enum ls_status ls_revert(struct ls_ring *ring, const void *payload, uint64_t length, uint64_t known,
                          struct ls_slot *slot, uint64_t deadline_ns)
 {
     struct ls_region *region = ring->region;
-    struct ls_request want = {.span = ls_span(length), .kind = LS_REVERT};
+    struct ls_request want = {
+        .span = ls_span(length), .kind = LS_REVERT, .unreverted_since = known ? known : 1};
     enum ls_status status;
 
     if (want.span > ls_largest_span(ring))
@@ -230,6 +233,8 @@ enum ls_status ls_revert(struct ls_ring *ring, const void *payload, uint64_t len
         add(&region->revert_count, 1);
     }
     ls_guard_release(ring);
+    if (status == LS_NO_ROOM)
+        ls_wait_room(ring, want.span, deadline_ns); /* the caller looks around and tries again */
     return status;
 }
 

@@ -232,7 +232,7 @@ enum ls_status ls_reserve_until(struct ls_ring *ring, const struct ls_request *w
 void ls_fill(struct ls_ring *ring, const struct ls_slot *slot, const void *payload, uint64_t length);
 void ls_fill_part(struct ls_ring *ring, const struct ls_slot *slot, uint64_t transaction,
                   const void *payload, uint64_t length);
-enum ls_status ls_revert(struct ls_ring *ring, const void *payload, uint64_t length,
+enum ls_status ls_revert(struct ls_ring *ring, const void *payload, uint64_t length, uint64_t known,
                          struct ls_slot *slot, uint64_t deadline_ns);
 void ls_fill_batch(struct ls_ring *ring, const struct ls_slot *slot, const struct ls_part *parts,
                    size_t count, uint16_t group, uint8_t kind);

@@ -6,6 +6,7 @@ anything is appended, so compaction never drops parts that may still become visi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from logstore.errors import LimitReached
@@ -41,14 +42,20 @@ def claim(client: Client) -> int:
     """
     ring = client.ring
     owners = ring.words(LAYOUT["transactions"], 2 * TRANSACTIONS)[::2]
-    for index, owner in enumerate(owners):
-        if owner and client.alive(owner):
-            continue
+    for index, owner in _candidates(client, owners):
         if ring.swap(transaction_offset(index, "owner"), owner, ring.token):
             # Order: claimed with a lower bound before the first part is appended.
             ring.store(transaction_offset(index, "first_lsn"), ring.load(LAYOUT["head"]) | _UNKNOWN)
             return index
     raise LimitReached(f"{TRANSACTIONS} transactions are open already")
+
+
+def _candidates(client: Client, owners: list[int]) -> Iterator[tuple[int, int]]:
+    """Iterate over the free entries, then over those of the dead: each of these costs a call."""
+    yield from ((index, owner) for index, owner in enumerate(owners) if not owner)
+    yield from (
+        (index, owner) for index, owner in enumerate(owners) if owner and not client.alive(owner)
+    )
 
 
 def begun(client: Client, index: int, first_lsn: int) -> None:
@@ -58,7 +65,8 @@ def begun(client: Client, index: int, first_lsn: int) -> None:
 
 def release(client: Client, index: int) -> None:
     """Give an entry back after commit or abort."""
-    client.ring.store(transaction_offset(index, "owner"), 0)
+    # After a detachment it may be another client's already.
+    client.ring.swap(transaction_offset(index, "owner"), client.ring.token, 0)
 
 
 def open_transactions(client: Client) -> list[OpenTransaction]:

@@ -1,0 +1,95 @@
+"""One log, its service, two processes that use it, and the model: what all rules work on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar, Final
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+
+from tests.model.model import Model
+from tests.model.parties import Doer, Here, There
+from tests.programs.party import Party
+from tests.service import Service
+
+RING: Final = (64 << 10, 256 << 10)
+SEGMENT: Final = 16 << 10
+LARGEST: Final = RING[0] // 4 - 64
+GROUPS: Final = ("default", "orders", "billing", "größe")
+
+parties: Final = st.sampled_from(["here", "there"])
+groups: Final = st.sampled_from(GROUPS)
+sizes: Final = st.one_of(
+    st.integers(0, 80), st.integers(0, 80), st.integers(0, 3000), st.sampled_from([0, LARGEST])
+)
+which: Final = st.integers(0, 1 << 16)
+"""Chooses one of a list whose length is known only when the rule runs: modulo that length."""
+
+
+class LogMachine(RuleBasedStateMachine):
+    """What the rules share. Each example has a log and a service of its own, in a new place."""
+
+    places: ClassVar[Iterator[Path]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Model()
+        path = next(self.places)
+        ring = RING[len(path.name) % 2]
+        options = {"ring_size": ring, "segment_size": SEGMENT}
+        self.service = Service(path, path.name, dict(options))
+        try:
+            self.service.start()
+            self.here = Here(path.name)
+        except BaseException:
+            self.service.clean_up()
+            raise
+        self.there = There(path.name)
+        self.owners: dict[int, str] = {}
+        self.numbers = 0
+        self.steps_since_fault = 0
+
+    def party(self, name: str) -> Doer:
+        """Return one of the two processes."""
+        return self.here if name == "here" else self.there
+
+    def payload(self, size: int) -> bytes:
+        """Return a payload of this size, unlike all others if that is possible."""
+        self.numbers += 1
+        head = b"%d." % self.numbers
+        return (head * (size // len(head) + 1))[:size]
+
+    def number(self) -> int:
+        """Return a number that was not used before."""
+        self.numbers += 1
+        return self.numbers
+
+    def an_lsn(self, choice: int) -> int:
+        """Return an LSN at which something begins."""
+        boundaries = self.model.boundaries
+        return boundaries[choice % len(boundaries)]
+
+    def an_open_transaction(self, choice: int) -> tuple[int, Doer]:
+        """Return the number of an open transaction, and whose it is."""
+        numbers = sorted(self.model.open)
+        number = numbers[choice % len(numbers)]
+        return number, self.party(self.owners[number])
+
+    @invariant()
+    def everything_readable_is_what_the_model_says(self) -> None:
+        """Read all of it as it is, without waiting for the disk."""
+        self.steps_since_fault += 1
+        self.here.do(Party.until_published)
+        assert self.here.do(Party.read, durability="ring") == self.model.read()
+
+    def teardown(self) -> None:
+        """Compare once more, from the disk after a clean restart, and clean up."""
+        try:
+            self.there.kill()
+            self.here.party.detach()
+        finally:
+            self.service.clean_up()
+            shutil.rmtree(self.service.path, ignore_errors=True)
