@@ -76,9 +76,9 @@ class Directory:
         """Map the names of regular files to their sizes in bytes, in no order."""
         with self._open_folder(folder) as fd, os.scandir(fd) as entries:
             return {
-                entry.name: entry.stat(follow_symlinks=False).st_size
+                entry.name: size
                 for entry in entries
-                if entry.is_file(follow_symlinks=False)
+                if entry.is_file(follow_symlinks=False) and (size := _size_of(entry)) is not None
             }
 
     def size(self, name: str) -> int:
@@ -192,14 +192,17 @@ class Directory:
         On return the bytes are in the page cache and not durable. When it raises, any part
         of them may be.
         """
-        with self._place_of(fd), memoryview(buffer) as whole, whole.cast("B") as view:
-            done = 0
-            while done < len(view):
-                with view[done:] as rest:
-                    count = os.pwrite(fd, rest, offset + done)
-                if count == 0:
-                    raise OSError(errno.EIO, "a write wrote nothing")
-                done += count
+        with self._place_of(fd), memoryview(buffer) as whole:
+            done = os.pwrite(fd, whole, offset)
+            if done == whole.nbytes:
+                return
+            with whole.cast("B") as view:
+                while done < len(view):
+                    with view[done:] as rest:
+                        count = os.pwrite(fd, rest, offset + done)
+                    if count == 0:
+                        raise OSError(errno.EIO, "a write wrote nothing")
+                    done += count
 
     def sync_file(self, fd: int) -> None:
         """Make a file's bytes and size durable; blocks on the disk.
@@ -268,6 +271,14 @@ class _Place:
         if isinstance(error, OSError) and self._name is not None:
             place = self._directory.path
             error.filename = str(place if self._name == "." else place / self._name)
+
+
+def _size_of(entry: os.DirEntry[str]) -> int | None:
+    """Return the size of a listed file, or None if it is gone: others rename and drop meanwhile."""
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return None
 
 
 def _make(place: Path, mode: int) -> None:

@@ -59,6 +59,13 @@ class Handle:
         self._closed = False
         _handles.add(self)
 
+    @property
+    def _reading(self) -> LogReader:
+        self._require_open()
+        if self._reader is None:
+            self._reader = LogReader(self._client)
+        return self._reader
+
     # Attachment.
 
     @property
@@ -74,6 +81,14 @@ class Handle:
         return self._ring
 
     def _face(self, client: Client) -> Ring:
+        this = weakref.ref(self)
+
+        def on_reverts(lsn: int) -> None:
+            handle = this()
+            if handle is not None:
+                handle._reading.require_kept(lsn)
+
+        client.on_reverts = on_reverts
         return cast(Ring, _ReadOnlyRing(client.ring)) if client.read_only else client.ring
 
     def _after_fork(self) -> None:

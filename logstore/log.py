@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from logstore import status
-from logstore.errors import InvalidLSN
+from logstore import checkpoints, reverting, status
+from logstore.checkpoints import Checkpoints
+from logstore.errors import InvalidLSN, NotFound, ReadOnly
 from logstore.frames import Record
 from logstore.group import Group
 from logstore.handle import Handle
 from logstore.lsn import Durability, Watermarks, require_durability, require_lsn
-from logstore.reading import LogReader
+from logstore.reading import Selection
 from logstore.ring import groups
 from logstore.ring._ring import LAYOUT
-from logstore.ring.client import require_timeout
 from logstore.ring.layout import WATERMARKS, Level
+from logstore.timeouts import require_timeout
 from logstore.transaction import Transaction
 from logstore.writing import LEVELS, Writer
 
 if TYPE_CHECKING:
-
     from logstore.aio import AsyncLog
 
 
@@ -68,8 +68,7 @@ class Log(Handle, Writer):
         Nothing is written before its first part.
         """
         self._require_open()
-        if group is not None:
-            self._group_number(group)
+        self._group_number(group)
         return Transaction(self, group)
 
     # Waiting.
@@ -85,6 +84,8 @@ class Log(Handle, Writer):
             DiskFull: It cannot get there until there is room; it is safe in shared memory.
             SyncFailed, NotRunning, Closed: It will not get there in this run of the service.
         """
+        if timeout is None and durability == "synced" and self._ring.passed(lsn):
+            return  # who keeps many records in flight comes here for most of them
         require_durability(durability)
         self._require_appended(lsn)
         self._ring.wait(LEVELS[durability], lsn, require_timeout(timeout))
@@ -108,42 +109,59 @@ class Log(Handle, Writer):
 
     # Reading.
 
-    @property
-    def _reading(self) -> LogReader:
-        self._require_open()
-        if self._reader is None:
-            self._reader = LogReader(self._client)
-        return self._reader
-
     def read(
-        self, start: int | None = None, end: int | None = None, *, durability: Durability = "synced"
+        self,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        durability: Durability = "synced",
+        group: str | None = None,
+        uncommitted: bool = False,
+        reverted: bool = False,
+        copy: bool = True,
     ) -> Iterator[Record]:
         """Return the records from `start` up to `end`, oldest first.
 
-        Ends where the log ended, at the given durability, when this was called. Memory does not
-        grow with the log. Each call makes an iterator of its own, for one thread.
+        A transaction's records come together, where its commit is. Ends where the log ended, at the
+        given durability, when this was called. Memory does not grow with the log. Each call makes
+        an iterator of its own, for one thread.
 
         Args:
             start: LSN of a record; None is the oldest record there is.
             end: Records at and after this LSN are left out; None is the end.
             durability: Read only what is at least as durable.
+            group: Only records of this group.
+            uncommitted: Also parts of transactions not committed, or not yet; each where it lies,
+                marked by its kind.
+            reverted: Also what was reverted.
+            copy: Whether payloads are bytes of their own; otherwise they are views that keep some
+                hundred KiB around them in memory.
 
         Raises:
             InvalidLSN: `start` is not a record's LSN.
-            NotFound: `start` is below the oldest record.
+            NotFound: `start` is below the oldest record, or there is no such group.
             Corruption: While iterating: stored bytes are damaged; says where.
         """
         level = LEVELS[require_durability(durability)]
         first = None if start is None else require_lsn(start, name="start")
         last = None if end is None else require_lsn(end, name="end")
-        return self._reading.read(first, last, level)
+        what = Selection(self._known_group(group), uncommitted, reverted, copy)
+        return self._reading.read(first, last, level, what)
+
+    def _known_group(self, name: str | None) -> str | None:
+        if name is not None and groups.find(self._ring, name) is None:
+            raise NotFound(f"there is no group {name!r}; there are {', '.join(self.groups())}")
+        return name
 
     def load(self, lsn: int) -> Record:
         """Return the record at `lsn`, published or more durable.
 
+        A part of a transaction is returned whatever became of the transaction.
+
         Raises:
             InvalidLSN: No record begins there, or none was appended there yet.
             NotFound: It is older than the oldest record.
+            RevertedError: It was reverted.
             Corruption: Its bytes are damaged.
         """
         return self._reading.load(require_lsn(lsn))
@@ -154,6 +172,7 @@ class Log(Handle, Writer):
         *,
         durability: Durability = "synced",
         timeout: float | None = None,
+        group: str | None = None,
     ) -> Iterator[Record]:
         """Return records as they come, for ever; blocks between them.
 
@@ -161,6 +180,7 @@ class Log(Handle, Writer):
             start: LSN of a record; None begins with the next record appended.
             durability: Deliver a record once it is this durable.
             timeout: End after so many seconds without a record; None never ends.
+            group: Only records of this group.
 
         Raises:
             InvalidLSN, NotFound, Corruption: As `read`.
@@ -168,7 +188,95 @@ class Log(Handle, Writer):
         """
         level = LEVELS[require_durability(durability)]
         first = None if start is None else require_lsn(start, name="start")
-        return self._reading.follow(first, level, require_timeout(timeout))
+        what = Selection(self._known_group(group))
+        return self._reading.follow(first, level, require_timeout(timeout), what)
+
+    # Replay.
+
+    def replay(
+        self,
+        group: str,
+        apply: Callable[[Record], object],
+        *,
+        on_checkpoints: Callable[[Checkpoints], object] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> int:
+        """Call `apply` with every durable record of a group that is still needed; return how many.
+
+        That is: committed, not reverted, not checkpointed; transactions whole and in the order of
+        their commits. Memory does not grow with the log. If it ends half-way, start again.
+
+        Args:
+            group: The group's name.
+            apply: Called with each record, in order.
+            on_checkpoints: Called first, once, with what is checkpointed.
+            progress: Called now and then with (bytes done, bytes in all).
+
+        Raises:
+            NotFound: There is no such group.
+            Corruption: Stored bytes are damaged; says where.
+        """
+        self._known_group(group)
+        return checkpoints.replay(
+            self.group(group), apply, on_checkpoints=on_checkpoints, progress=progress
+        )
+
+    # Compaction.
+
+    def compact(self, *, wait: bool = True, timeout: float | None = None) -> int:
+        """Drop sealed segments that nobody needs any more; return how many bytes that gave back.
+
+        A segment goes when all its records are checkpointed, reverted or aborted and no cursor,
+        reader or open transaction needs it; `status` says what keeps the others.
+
+        Args:
+            wait: Whether to wait until the committer has done it.
+            timeout: Seconds; None waits for ever.
+
+        Raises:
+            Timeout: It is not done yet; it will be.
+            NotRunning, SyncFailed, Closed: The log does not go on.
+        """
+        self._require_writable()
+        return self._client.ask_for_compaction(wait=wait, timeout_s=require_timeout(timeout))
+
+    # Reverting.
+
+    def revert(self, lsn: int) -> int:
+        """Hide every record at or after `lsn` from every reader; durable on return.
+
+        Live readers stop seeing them at once. What other writers append meanwhile is either before
+        the revert and hidden, or after it and kept; transactions open across it are aborted. LSNs
+        and seqs are not used again, and `read(reverted=True)` still shows what was hidden.
+
+        Returns:
+            The LSN of the revert: what is appended behind it is kept.
+
+        Raises:
+            InvalidLSN: `lsn` is no position, or lies in the future.
+            NotFound: `lsn` is below the oldest record.
+            InvalidArgument: A record at or after `lsn` is checkpointed.
+            SyncFailed, DiskFull, NotRunning, Closed: It was not done, or is not durable.
+        """
+        self._require_writable()
+        reverting.require_revertable(self._client, require_lsn(lsn))
+        if lsn < self._ring.load(LAYOUT["head"]):
+            self._require_no_checkpoint_from(lsn)
+        return reverting.revert(self._client, self._reading, lsn)
+
+    def _require_no_checkpoint_from(self, lsn: int) -> None:
+        self._client.await_level(Level.WRITTEN, lsn)
+        catalog = checkpoints.catalog_now(self.group("default"))
+        for number, name in enumerate(self.groups()):
+            if catalog.checkpointed(number):
+                group = Group(self, name, number)
+                first_seq = self._reading.finder.first_seq_from(number, lsn)
+                reverting.require_not_checkpointed(group, catalog, first_seq)
+
+    def _require_writable(self) -> None:
+        self._require_open()
+        if self.read_only:
+            raise ReadOnly("this log was attached for reading; attach without read_only")
 
     # Looking at it.
 

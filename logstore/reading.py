@@ -1,22 +1,45 @@
-"""Reading a running log: from segment files as far as they go, then from the ring."""
+"""Reading a running log as a program sees it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from logstore.errors import Corruption, InvalidLSN, NotFound, Timeout
-from logstore.files import Directory
-from logstore.frames import DATA, END, Record, scan
+from logstore.errors import Compacted, InvalidLSN, NotFound, NotWritten, RevertedError
+from logstore.frames import DATA, TXN_PART, Record
+from logstore.raw import RawReader
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
-from logstore.ring.layout import WATERMARKS, Level
-from logstore.segments.reader import SegmentReader
+from logstore.ring.layout import Level, group_offset
+from logstore.segments.search import Finder
+from logstore.visible import Hidden, Piece, View, bare
 
-RING_CHUNK: Final = 1 << 20
-RECORDS: Final = 1 << DATA
+if TYPE_CHECKING:
+    from logstore.group import Group
+    from logstore.segments.ranges import RangeSet
+
+RECENT: Final = 1 << 20
+"""Seqs that may be in the ring only: more than a ring has room for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Say which records are wanted.
+
+    Attributes:
+        group: Only this group's; None for all.
+        uncommitted: Parts of transactions where they lie, committed or not.
+        reverted: What was reverted as well.
+        copy: Payloads as bytes of their own, not as views of what was read.
+    """
+
+    group: str | None = None
+    uncommitted: bool = False
+    reverted: bool = False
+    copy: bool = True
 
 
 class LogReader:
@@ -25,140 +48,170 @@ class LogReader:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._ring = client.ring
-        self._directory = Directory.open(client.identity.directory, create=False)
-        self._names = ["default"]
-        self._loader: SegmentReader | None = None
+        self.raw = RawReader(client)
+        self.hidden = Hidden(self.raw)
+        self._finder: Finder | None = None
 
     def close(self) -> None:
         """Close the directory; iterators end with an error at their next segment."""
-        if self._loader is not None:
-            self._loader.close()
-        self._directory.close()
+        self.raw.close()
 
-    def limit(self, level: Level) -> int:
-        """Return up to where records are as durable as `level`."""
-        return self._ring.load(WATERMARKS[level])
+    def _view(self, what: Selection) -> View:
+        return View(
+            self.raw,
+            group=what.group,
+            uncommitted=what.uncommitted,
+            reverted=what.reverted,
+            copy=what.copy,
+        )
 
-    def read(self, start: int | None, end: int | None, level: Level) -> Iterator[Record]:
+    def read(
+        self, start: int | None, end: int | None, level: Level, what: Selection
+    ) -> Iterator[Record]:
         """Iterate over the records in [start, end) as far as `level` goes now."""
-        limit = self.limit(level)
+        return self._records(self._start(start), self.raw.limit(level), end, what)
+
+    def _start(self, start: int | None) -> int:
         oldest = self._ring.load(LAYOUT["start"])
-        if start is not None and start < oldest:
+        if start is None:
+            return oldest
+        if start < oldest:
             raise NotFound(f"the oldest record is at LSN {oldest}", lsn=start)
-        if start is not None and start > self._ring.load(LAYOUT["head"]):
+        if start > self._ring.load(LAYOUT["head"]):
             raise InvalidLSN("nothing is appended there yet", lsn=start)
-        return self._records(oldest if start is None else start, limit, end)
+        return start
 
-    def _records(self, start: int, limit: int, end: int | None) -> Iterator[Record]:
-        for chunk in self._chunks(start, limit):
-            if end is not None and chunk and chunk[-1].lsn >= end:
-                yield from (record for record in chunk if record.lsn < end)
-                return
-            yield from chunk
+    def _records(
+        self, start: int, limit: int, end: int | None, what: Selection
+    ) -> Iterator[Record]:
+        view = self._view(what)
+        load, revert_count = self._ring.load, LAYOUT["revert_count"]
+        for piece in view.pieces(start, limit, end):
+            if what.reverted:
+                yield from piece.records
+                continue
+            # Looked at for each record: what is reverted is hidden at once, also half-way
+            # through what was read already. Not by `fresh()`: a call in Python costs as much
+            # again as the record.
+            seen = view.hidden.seen
+            for record in piece.records:
+                if load(revert_count) == seen:
+                    yield record
+                else:
+                    yield from self._after_revert(view, piece, record)
+                    break
 
-    def follow(self, start: int | None, level: Level, timeout_s: float | None) -> Iterator[Record]:
+    def _after_revert(self, view: View, piece: Piece, first: Record) -> Iterator[Record]:
+        """Go on with the rest of a piece after a revert has come."""
+        rest = piece.records[piece.records.index(first) :]
+        while rest:
+            view.hidden.refresh()
+            rest = view.filtered(rest)
+            while rest and view.hidden.fresh():
+                yield rest.pop(0)
+
+    def follow(
+        self, start: int | None, level: Level, timeout_s: float | None, what: Selection
+    ) -> Iterator[Record]:
         """Iterate over the records from `start` on as they reach `level`."""
-        position = self._ring.load(LAYOUT["head"]) if start is None else start
-        if position < self._ring.load(LAYOUT["start"]):
-            raise NotFound("older than the oldest record", lsn=start)
-        return self._follow(position, level, timeout_s)
+        position = self._ring.load(LAYOUT["head"]) if start is None else self._start(start)
+        return (
+            record
+            for piece in self.follow_pieces(position, level, timeout_s, what)
+            for record in piece.records
+        )
 
-    def _follow(self, position: int, level: Level, timeout_s: float | None) -> Iterator[Record]:
+    def follow_pieces(
+        self, position: int, level: Level, timeout_s: float | None, what: Selection
+    ) -> Iterator[Piece]:
+        """Iterate over pieces from `position` on as they reach `level`."""
+        view = self._view(what)
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             rest = None if deadline is None else max(0.0, deadline - time.monotonic())
-            try:
-                self._ring.wait(level, position, rest)
-            except Timeout:
+            if not self._client.await_level(level, position, rest):
                 return
-            limit = self.limit(level)
-            for chunk in self._chunks(position, limit):
-                yield from chunk
-                if chunk and timeout_s is not None:
+            limit = self.raw.limit(level)
+            for piece in view.pieces(position, limit):
+                if piece.records and timeout_s is not None:
                     deadline = time.monotonic() + timeout_s
+                yield piece
             position = limit
 
-    def _chunks(self, position: int, limit: int) -> Iterator[list[Record]]:
-        """Iterate over lists of records in [position, limit); both are frame boundaries."""
-        reader: SegmentReader | None = None
-        try:
-            while position < limit:
-                on_file = min(limit, self._ring.load(LAYOUT["written"]))
-                if position < on_file:
-                    reader = reader or self._segment_reader()
-                    yield from reader.chunks(
-                        position, partial(int, on_file), self._names, kinds=RECORDS, copy=True
-                    )
-                    position = on_file
-                else:
-                    records, position = self._from_ring(position, limit)
-                    yield records
-        finally:
-            if reader is not None:
-                reader.close()
-
-    def _segment_reader(self) -> SegmentReader:
-        return SegmentReader(self._directory, self._client.identity.uuid)
-
-    def _from_ring(self, lsn: int, limit: int) -> tuple[list[Record], int]:
-        """Copy frames out of the ring; nothing if writers have overwritten them meanwhile."""
-        ring = self._ring
-        length = min(limit - lsn, RING_CHUNK)
+    def pieces(self, position: int, level: Level, group: str | None) -> Iterator[Piece]:
+        """Iterate over pieces for ever; an empty one says that nothing more is ready now."""
+        view = self._view(Selection(group))
         while True:
-            start = lsn & (ring.capacity - 1)
-            with memoryview(ring) as view:
-                copy = bytes(view[start : start + length])
-            # Order: the copy before `head`.  Writers overwrite [lsn, ...) only once head has
-            # passed lsn + capacity; before that the copy is what was published.
-            if ring.load(LAYOUT["head"]) > lsn + ring.capacity:
-                return [], lsn
-            salt = self._client.identity.salt
-            records, next_lsn, _ = scan(copy, lsn, salt, limit, self._names, kinds=RECORDS)
-            if next_lsn > lsn:
-                return records, next_lsn
-            if length == limit - lsn:
-                raise Corruption("a frame in the ring is damaged", lsn=lsn)
-            length = limit - lsn  # one record is larger than a chunk
+            limit = self.raw.limit(level)
+            if limit > position:
+                yield from view.pieces(position, limit)
+                position = limit
+            yield Piece([], position, False)
+
+    # By seq.
+
+    @property
+    def finder(self) -> Finder:
+        """What finds records by seq and time; for one thread."""
+        if self._finder is None:
+            limit = partial(self.raw.limit, Level.WRITTEN)
+            self._finder = Finder(self.raw.directory, self._client.identity.uuid, limit)
+        return self._finder
+
+    def segment_of(self, group: Group, seq: int) -> int:
+        """Return where the segment with a record begins."""
+        return self.finder.segment_of_seq(group.id, seq)
+
+    def lsn_of(self, group: Group, seq: int) -> int:
+        """Return the LSN of a record."""
+        self._until_written(group, seq)
+        return self.finder.lsn_of_seq(group.id, seq)
+
+    def load_seq(self, group: Group, seq: int) -> Record:
+        """Return the record of a group with this seq."""
+        self._until_written(group, seq)
+        record = self.finder.load_seq(group.id, seq, self.raw.names())
+        self.require_kept(record.lsn)
+        return bare(record) if record.kind == TXN_PART else record
+
+    def _until_written(self, group: Group, seq: int) -> None:
+        """Wait for the committer if the record may be in the ring only."""
+        newest = self._ring.load(group_offset(group.id, "seq"))
+        if seq > newest:
+            raise NotWritten(f"group {group.name!r} has come to seq {newest}, not to {seq}")
+        if seq > newest - RECENT:
+            self._client.await_level(Level.WRITTEN, self._ring.load(LAYOUT["published"]) - 8)
+
+    def oldest_needed(self, group: Group, done: RangeSet) -> int:
+        """Return where the segment begins that has the group's oldest record not in `done`."""
+        gap = done.first_gap_from(1)
+        if gap > self._ring.load(group_offset(group.id, "seq")):
+            return self.raw.limit(Level.WRITTEN)
+        try:
+            return self.finder.segment_of_seq(group.id, gap)
+        except Compacted:
+            return self.raw.start()
+        except NotWritten:
+            return self.raw.limit(Level.WRITTEN)
+
+    def synced_seq(self, group: Group) -> int:
+        """Return the newest durable seq of a group."""
+        synced = self.raw.limit(Level.SYNCED)
+        return self.finder.first_seq_from(group.id, synced) - 1
 
     def load(self, lsn: int) -> Record:
-        """Return the record at `lsn`."""
-        if lsn < self._ring.load(LAYOUT["start"]):
-            raise NotFound("older than the oldest record", lsn=lsn)
-        if lsn >= self._ring.load(LAYOUT["published"]):
-            # Published by its writer, perhaps, and not yet seen by the committer.
-            if lsn >= self._ring.load(LAYOUT["head"]):
-                raise InvalidLSN("nothing is appended there yet", lsn=lsn)
-            self._ring.wait(Level.RING, lsn, None)
-        return self._load_from_ring(lsn) or self._load_from_file(lsn)
+        """Return the record at `lsn`; a part of a transaction too, whatever became of that."""
+        self.require_kept(lsn)
+        record = self.raw.load(lsn, 1 << DATA | 1 << TXN_PART)
+        if record.kind == TXN_PART:
+            record = bare(record)
+        return record
 
-    def _load_from_ring(self, lsn: int) -> Record | None:
-        ring = self._ring
-        if ring.load(LAYOUT["head"]) > lsn + ring.capacity:
-            return None
-        start = lsn & (ring.capacity - 1)
-        limit = ring.load(LAYOUT["published"])
-        with memoryview(ring) as view:
-            salt = self._client.identity.salt
-            most = min(limit - lsn, ring.capacity)
-            found = scan(
-                view[start : start + most],
-                lsn,
-                salt,
-                limit,
-                self._names,
-                kinds=RECORDS,
-                max_records=1,
-            )
-        if ring.load(LAYOUT["head"]) > lsn + ring.capacity:
-            return None
-        records, _, verdict = found
-        if verdict == END and records and records[0].lsn == lsn:
-            return records[0]
-        return None
-
-    def _load_from_file(self, lsn: int) -> Record:
-        if self._loader is None:
-            self._loader = self._segment_reader()
-        self._ring.wait(Level.WRITTEN, lsn, None)
-        written = self._ring.load(LAYOUT["written"])
-        return self._loader.load(lsn, written, self._names, kinds=RECORDS)
+    def require_kept(self, lsn: int) -> None:
+        """Refuse a record that was reverted."""
+        self.hidden.refresh()
+        if not self.hidden.touches(lsn, lsn):
+            return
+        record = self.raw.load(lsn, (1 << 64) - 1)
+        if self.hidden.hides(lsn, self.raw.names().index(record.group)):
+            raise RevertedError("the record was reverted", lsn=lsn)

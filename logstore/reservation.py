@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -38,18 +39,19 @@ class Reservation:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if error is not None:
+            with suppress(BufferError):
+                self.buffer.release()
+            self._slot.abort()
+            return
         try:
             self.buffer.release()
+            self._slot.publish()
         except BufferError:
             self._slot.abort()
-            if error is None:
-                raise InvalidArgument(
-                    "a view of the reservation's buffer (an array or memoryview) outlives the "
-                    "block, so the record was aborted: delete the view before the block ends",
-                    lsn=self.lsn,
-                ) from None
-            return
-        if error is None:
-            self._slot.publish()
-        else:
-            self._slot.abort()
+            raise InvalidArgument(
+                "a view of the reservation's buffer (an array or memoryview) outlives the block: "
+                "the record is aborted, and the log waits, until the view is gone; delete it "
+                "before the block ends",
+                lsn=self.lsn,
+            ) from None

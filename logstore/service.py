@@ -104,6 +104,12 @@ def attach_name(name: str, *, read_only: bool = False, path: Path | None = None)
             )
         if client.state in (State.STARTING, State.DRAINING, State.CLOSED):
             raise NotRunning(f"the log {name!r} is {client.state.name.lower()}", path=path)
+        if not client.service_alive():
+            raise NotRunning(
+                f"the service of {name!r} was killed; start it again to recover what is in "
+                "shared memory (`logstore serve`, or logstore.open)",
+                path=client.identity.directory,
+            )
     except BaseException:
         client.close()
         raise

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from logstore.errors import PermissionDenied
 from logstore.lsn import Watermarks
 from logstore.ring._ring import LAYOUT, Ring
-from logstore.ring.client import Client, failure
+from logstore.ring.client import Client
+from logstore.ring.failure import failure
 from logstore.ring.layout import BUCKETS, CLIENTS, ROLES, State, client_offset, index_of
+from logstore.ring.liveness import LockFile
 
 STALL_S: Final = 1.0
 _COUNTERS: Final = (
@@ -76,9 +80,19 @@ class Status:
     counters: dict[str, int]
     histograms: dict[str, list[int]]
 
+    @property
+    def served(self) -> bool:
+        """Whether somebody drains the ring, or will: the supervisor, or both workers.
+
+        False after all of them were killed: the region is then still there, and what it holds
+        is recovered when the service is started again.
+        """
+        alive = {client.role for client in self.clients if client.alive}
+        return "supervisor" in alive or {"committer", "syncer"} <= alive
+
     def as_dict(self) -> dict[str, Any]:
         """Return everything as JSON-ready values."""
-        return {**asdict(self), "path": str(self.path)}
+        return {**asdict(self), "path": str(self.path), "served": self.served}
 
 
 def watermarks(ring: Ring) -> Watermarks:
@@ -100,7 +114,7 @@ def sample(client: Client) -> Status:
     marks = watermarks(ring)
     state = client.state
     sizes = _segment_sizes(identity.directory)
-    clients = [status for index in range(CLIENTS) if (status := _client(client, index)) is not None]
+    clients = _clients(client)
     return Status(
         name=identity.name,
         path=identity.directory,
@@ -146,12 +160,25 @@ def _segment_sizes(directory: Path) -> dict[str, int]:
     return found
 
 
-def _client(client: Client, index: int) -> ClientStatus | None:
+def _clients(client: Client) -> list[ClientStatus]:
+    """Describe the client table. Who may not ask the lock file is told that everybody lives."""
+    locks: LockFile | None = None
+    with suppress(PermissionDenied, FileNotFoundError):
+        locks = LockFile(client.identity.directory)
+    try:
+        described = (_client(client, index, locks) for index in range(CLIENTS))
+        return [status for status in described if status is not None]
+    finally:
+        if locks is not None:
+            locks.close()
+
+
+def _client(client: Client, index: int, locks: LockFile | None) -> ClientStatus | None:
     """Describe an entry of the client table, if somebody holds it."""
     load = client.ring.load
     if load(client_offset(index, "generation")) == 0:
         return None
-    alive = client.held(index) if not client.read_only else True
+    alive = locks is None or locks.held(index)
     if not alive and index not in ROLES:
         return None
     command = client.ring.read_header(client_offset(index, "command"), LAYOUT["command.size"])

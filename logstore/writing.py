@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -10,8 +9,8 @@ from logstore.errors import InvalidArgument
 from logstore.lsn import Durability, require_durability
 from logstore.reservation import Reservation
 from logstore.ring._ring import Ring
-from logstore.ring.client import require_timeout
 from logstore.ring.layout import Level
+from logstore.timeouts import Countdown, require_timeout
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -105,14 +104,3 @@ class Writer:
         if size > self._ring.largest_payload:
             size = self._ring.capacity  # the ring words the error
         return Reservation(self._ring.reserve(size, require_timeout(timeout), self._group_id))
-
-
-class Countdown:
-    """Tell how much of a time-out is left."""
-
-    def __init__(self, timeout: float | None) -> None:
-        timeout = require_timeout(timeout)
-        self._end = None if timeout is None else time.monotonic() + timeout
-
-    def __call__(self) -> float | None:
-        return None if self._end is None else max(0.0, self._end - time.monotonic())

@@ -7,7 +7,7 @@ import itertools
 import os
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from tests.oracle import Oracle
-from tests.service import Service, Writers, processes_of, shared_objects
+from tests.service import Service, processes_of, shared_objects
+from tests.writers import Writers
 
 PREFIX: Final = f"t{os.getpid()}-"
 """Begins the names of all logs of this test run: several runs share one machine."""
@@ -77,9 +78,14 @@ def serve(places: Iterator[Path]) -> Iterator[Serve]:
     """Return a function that starts a service in a new directory; all are ended afterwards."""
     services = []
 
-    def start(path: Path | None = None, **options: object) -> Service:
+    def start(
+        path: Path | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+        **options: object,
+    ) -> Service:
         where = path or next(places)
-        service = Service(where, where.name, options)
+        service = Service(where, where.name, options, environment or {})
         services.append(service)
         return service.start()
 

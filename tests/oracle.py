@@ -6,7 +6,7 @@ the messages are those of the list of things that must hold:
 
 1. every record acked at a level that the fault spares is there, byte for byte;
 2. nothing is there that was never issued, nothing twice, per-writer order kept, no aborted record;
-   a batch is there as a whole or not at all;
+   a batch is there as a whole or not at all; a group's seq grows from record to record;
 4. what was found once stays found, and what was absent once stays absent, in every later check;
 5. a surviving writer gets an ack soon after the fault (`until_acked_after`).
 """
@@ -156,7 +156,9 @@ class Oracle:
             AssertionError: With the number of what does not hold.
         """
         with self._changed:
+            records = list(records)
             found, strangers = self._match(records)
+            self._report("2: seq does not grow", self._repeated_seqs(records))
             self._report("2: never issued, or there twice", strangers)
             self._report("1: acked and missing", self._missing(found, frozenset(spared)))
             self._report("2: aborted and there", [k for k in found if self.fates[k].aborted])
@@ -202,6 +204,16 @@ class Oracle:
 
     def _missing(self, found: dict[Key, int], spared: frozenset[Durability]) -> list[Key]:
         return [k for k, fate in self.fates.items() if fate.acked in spared and k not in found]
+
+    @staticmethod
+    def _repeated_seqs(records: Iterable[Record]) -> list[tuple[int, bytes]]:
+        last: dict[str, int] = {}
+        wrong = []
+        for record in records:
+            if record.seq <= last.get(record.group, 0):
+                wrong.append((record.lsn, b"seq %d" % record.seq))
+            last[record.group] = record.seq
+        return wrong
 
     @staticmethod
     def _disordered(found: dict[Key, int]) -> list[Key]:

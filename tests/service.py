@@ -20,9 +20,8 @@ import psutil
 
 import logstore
 from logstore.ring import region
-from logstore.ring.client import start_ticks
 from logstore.ring.layout import COMMITTER, SUPERVISOR, SYNCER, client_offset
-from tests.oracle import Oracle
+from logstore.ring.process import start_ticks
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SHM: Final = Path("/dev/shm")
@@ -213,79 +212,6 @@ class Service:
         """Copy the data directory as it is."""
         shutil.copytree(self.path, target)
         return target
-
-
-@dataclass(slots=True)
-class Writers:
-    """The writer programs of one test."""
-
-    oracle: Oracle
-    processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
-
-    def start(
-        self, place: str | Path, *flags: str, environment_: Mapping[str, str] | None = None
-    ) -> int:
-        """Start a writer that attaches to the log at `place`; return its number."""
-        writer = len(self.processes) + 1
-        events = self.oracle.listen()
-        where = place if isinstance(place, str) else f"{place}/"
-        command = [sys.executable, "-P", "-m", "tests.programs.writer", where]
-        command += ["--events", str(events), "--writer", str(writer), *flags]
-        try:
-            self.processes[writer] = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=[events],
-                env=environment(environment_),
-            )
-        finally:
-            os.close(events)
-        return writer
-
-    def pid(self, writer: int) -> int:
-        """Return a writer's pid."""
-        return self.processes[writer].pid
-
-    def kill(self, *writers: int) -> None:
-        """Kill writers, all if none is named."""
-        chosen = [self.processes[number] for number in writers or self.processes]
-        for process in chosen:
-            process.kill()
-        for process in chosen:
-            process.wait()
-
-    def stop(self, *writers: int, timeout_s: float = 30.0) -> None:
-        """Tell writers, all that live if none is named, to stop; each must end without an error."""
-        chosen = writers or [number for number, p in self.processes.items() if p.poll() is None]
-        for number in chosen:
-            self._hang_up(number)
-        for number in chosen:
-            self.expect(number, 0, timeout_s=timeout_s)
-
-    def _hang_up(self, number: int) -> None:
-        stdin = self.processes[number].stdin
-        assert stdin is not None
-        stdin.close()
-
-    def expect(self, number: int, code: int, *, timeout_s: float = 60.0) -> str:
-        """Wait for a writer's end with this exit code; return what it wrote to standard error."""
-        process = self.processes[number]
-        found = process.wait(timeout_s)
-        assert process.stderr is not None
-        said = process.stderr.read().decode()
-        assert found == code, f"writer {number} ended with {found}, not {code}: {said}"
-        return said
-
-    def clean_up(self) -> None:
-        """End all writers."""
-        for process in self.processes.values():
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stderr):
-                if stream is not None:
-                    stream.close()
 
 
 @contextmanager

@@ -223,3 +223,28 @@ def test_buffers_of_any_item_size_are_taken_as_bytes(directory: Directory) -> No
     directory.write(fd, array.array("I", [1, 2]), 0)
     assert directory.read(fd, 100, 0) == array.array("I", [1, 2]).tobytes()
     directory.close_file(fd)
+
+
+def test_a_file_that_is_renamed_while_the_directory_is_listed_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a segment is renamed between the listing and the look at its size."""
+    (tmp_path / "stays").write_bytes(b"12345")
+    (tmp_path / "goes").write_bytes(b"1")
+    listed = os.scandir
+
+    class Listing:
+        def __init__(self, fd: int) -> None:
+            self._entries = listed(fd)
+
+        def __enter__(self) -> list[os.DirEntry[str]]:
+            entries = list(self._entries)
+            (tmp_path / "goes").unlink()
+            return entries
+
+        def __exit__(self, *_: object) -> None:
+            self._entries.close()
+
+    monkeypatch.setattr(os, "scandir", Listing)
+    with Directory.open(tmp_path, create=False) as directory:
+        assert directory.sizes() == {"stays": 5}

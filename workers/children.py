@@ -15,8 +15,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from logstore.ring._ring import Ring
-from logstore.ring.client import Client, start_ticks
+from logstore.ring.client import Client
 from logstore.ring.layout import CLIENTS, COMMITTER, ROLES, State, client_offset
+from logstore.ring.process import start_ticks
 from logstore.ring.repair import Liveness
 
 BACKOFF_S: Final = 0.05

@@ -13,9 +13,11 @@ from typing import Final
 from logstore.errors import LogstoreError
 from logstore.files import Directory
 from logstore.format import FRAME_HEADER_SIZE, FrameHeader, Kind, encode_mark, span
+from logstore.points import point
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
 from logstore.ring.layout import COMMITTER, Level, Mode, State, Stop
+from logstore.segments import manifest as manifests
 from logstore.workers import role
 from logstore.workers.segments import Segments
 
@@ -52,7 +54,7 @@ class Committer:
         self._blocked = False
         self._done = False
         self._salvaging = salvaging
-        self.segments = Segments(client, self._directory)
+        self.segments = Segments(client, self._directory, salvaging=salvaging)
 
     # Draining.
 
@@ -63,10 +65,13 @@ class Committer:
             return False
         written = self._ring.load(LAYOUT["written"])
         try:
-            return self._drain(written) or (state == State.DRAINING and self._stop(written))
+            worked = self._drain(written) or (state == State.DRAINING and self._stop(written))
         except (OSError, LogstoreError) as error:
             self._cannot_write(error)
             return False
+        if not worked and state == State.RUNNING:
+            self.segments.compact_if_asked()
+        return worked
 
     def _drain(self, written: int) -> bool:
         ring = self._ring
@@ -79,12 +84,17 @@ class Committer:
         if to - written > room and not self.segments.empty(written):
             return self.segments.rotate(written)
         ring.advance(Level.RING, to)
+        point("drain.published")
         start = written & (ring.capacity - 1)
         self.segments.write(self._memory[start : start + to - written], written)
+        point("drain.file")  # Crash: the successor writes the same bytes in the same place.
         ring.advance(Level.WRITTEN, to)
-        ring.count_drain(to - written)
         self._went_on(to)
-        return True
+        ring.count_drain(to - written)
+        # What little came meanwhile can wait for more: small pieces cost us and the writers, whose
+        # cache lines we take, more than they gain. Whoever wants them sooner wakes us.
+        more = stop != Stop.DRY or to - written >= EXTENT // 2
+        return more or self._salvaging or self._client.state != State.RUNNING
 
     def _went_on(self, to: int) -> None:
         now = time.monotonic()
@@ -134,10 +144,6 @@ class Committer:
         whole = header.size > 0 and header.lsn == at and span(header.payload_length) <= left
         self._ring.discard(at, span(header.payload_length) if whole else left)
 
-    def waiting(self) -> bool:
-        """Tell whether a step that did nothing may do something soon: a rotation is prepared."""
-        return self.segments.chores.pending > 0 and self._client.state == State.RUNNING
-
     def _cannot_write(self, error: OSError | LogstoreError) -> None:
         if not role.out_of_space(error):
             role.fail(self._ring, "write", error, self._directory.path)
@@ -155,8 +161,10 @@ class Committer:
             return False
         if written > ring.load(LAYOUT["synced"]) and not ring.poll(Level.SYNCED, written - 1, 0.1):
             return False
+        point("stop.drained")
         self.segments.close_cleanly(written)
         ring.set_state(State.CLOSED)
+        point("stop.closed")
         self._done = True
         return True
 
@@ -172,17 +180,14 @@ class Committer:
         ring.idle(False, mode, self._stopped_at, state, timeout_s)
 
     def _how_to_sleep(self) -> tuple[Mode, float]:
-        if self._blocked:
-            return Mode.SLEEPING, BLOCKED_S
         if self._client.state == State.DRAINING:
             return Mode.NAPPING, BLOCKED_S
         now = time.monotonic()
         wanted = self._ring.load(LAYOUT["sync_request"]) > self._stopped_at
-        if wanted or self._ring.load(LAYOUT["eager_until_ns"]) > now * 1e9:
-            return Mode.SLEEPING, DEEP_SLEEP_S
-        if now - self._last_work_s < NAPS_FOR_S:
+        wanted = wanted or self._ring.load(LAYOUT["eager_until_ns"]) > now * 1e9
+        if not wanted and now - self._last_work_s < NAPS_FOR_S:
             return Mode.NAPPING, NAP_S
-        return Mode.SLEEPING, DEEP_SLEEP_S
+        return Mode.SLEEPING, BLOCKED_S if self._blocked else DEEP_SLEEP_S
 
     def finished(self) -> bool:
         """Tell whether the log is closed, or nobody needs it."""
@@ -196,9 +201,44 @@ class Committer:
         self._client.close()
 
 
+class _LastStep:
+    """What is left to do for a committer that died after the manifest was marked clean."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def step(self) -> bool:
+        """Say that the log is closed."""
+        self._client.ring.set_state(State.CLOSED)
+        return True
+
+    def idle(self) -> None:
+        """Never needed."""
+
+    def finished(self) -> bool:
+        """Tell whether it is said."""
+        return self._client.state == State.CLOSED
+
+    def close(self) -> None:
+        """Leave the log."""
+        self._client.close()
+
+
+def make(client: Client) -> role.Worker:
+    """Return the committer of a log, or what completes one that died at its very end.
+
+    A running log's manifest is never clean: it becomes so once nothing can be appended any more.
+    """
+    with Directory.open(client.identity.directory, create=False) as directory:
+        found = manifests.load(directory)
+    if found is not None and found.clean:
+        return _LastStep(client)
+    return Committer(client)
+
+
 def main(argv: list[str]) -> int:
     """Run the committer of a directory."""
-    return role.main(COMMITTER, Committer, argv)
+    return role.main(COMMITTER, make, argv)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -98,14 +99,18 @@ class Orphanage:
 def run(worker: Worker) -> None:
     """Step and sleep until the worker is finished."""
     try:
-        while not worker.finished():
-            if not worker.step():
-                worker.idle()
+        while True:
+            # First the work: whoever woke us waits for it.
+            if worker.step():
+                continue
+            if worker.finished():
+                return
+            worker.idle()
     finally:
         worker.close()
 
 
-def main(role: int, make: type, argv: list[str]) -> int:
+def main(role: int, make: Callable[[Client], Worker], argv: list[str]) -> int:
     """Run a worker as a process: `python -m logstore.workers.<role> DIR`."""
     name = {COMMITTER: "committer", SYNCER: "syncer"}[role]
     if len(argv) != 1:

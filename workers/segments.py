@@ -7,16 +7,14 @@ committer does them; rotation itself is two system calls.
 from __future__ import annotations
 
 import itertools
-import queue
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from logstore.errors import Corruption, DiskFull, LogstoreError
+from logstore.errors import Corruption, DiskFull
 from logstore.files import Directory
 from logstore.format import SEGMENT_HEADER_SIZE, SegmentHeader
+from logstore.points import point
 from logstore.ring import slots
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
@@ -26,6 +24,8 @@ from logstore.segments.manifest import SealedSegment
 from logstore.segments.seal import seal
 from logstore.segments.segment import bases_of, begin, prepare, read_header, segment_name
 from logstore.workers import role
+from logstore.workers.chores import Chores
+from logstore.workers.compaction import PAUSE_S, compact
 
 WAIT_S: Final = 0.005  # between two looks whether a rotation has become possible
 UNSEALED_LIMIT: Final = 16  # a committer this many segments ahead of the sealing waits
@@ -39,49 +39,16 @@ class _Active:
     fd: int
 
 
-class Chores:
-    """Run jobs one after the other on a thread of their own; the first failure is kept."""
-
-    def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self.pending = 0
-        self.progress = threading.Event()
-        self.failure: OSError | LogstoreError | None = None
-        self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
-        self._thread.start()
-
-    def add(self, job: Callable[[], None]) -> None:
-        """Queue a job."""
-        self.pending += 1
-        self._jobs.put(job)
-
-    def finish(self) -> None:
-        """Wait until all jobs are done, and end the thread. Idempotent."""
-        if self._thread.is_alive():
-            self._jobs.put(None)
-            self._thread.join()
-
-    def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            try:
-                job()
-            except (OSError, LogstoreError) as error:
-                self.failure = self.failure or error
-            finally:
-                self.pending -= 1
-                self.progress.set()
-
-    def await_progress(self, timeout_s: float) -> None:
-        """Sleep until a job ends, or time is up."""
-        self.progress.wait(timeout_s)
-        self.progress.clear()
-
-
 class Segments:
     """The files of one running log, as its committer sees them."""
 
-    def __init__(self, client: Client, directory: Directory) -> None:
+    def __init__(self, client: Client, directory: Directory, *, salvaging: bool = False) -> None:
         """Open the active segment, queue the sealing of older ones a predecessor left unsealed.
+
+        Args:
+            client: The attachment, in the committer's role.
+            directory: The data directory.
+            salvaging: No syncer runs: what is written is synced afterwards, by recovery.
 
         Raises:
             Corruption: The files do not fit the region.
@@ -99,9 +66,13 @@ class Segments:
         self._spare: int | None = None
         self._preparing = False
         self._stopping = False
+        self._compactions = self._ring.load(LAYOUT["compact_done"])
+        self._compacting = self._sealed_since = False
+        self._next_compaction_s = 0.0
+        self._salvaging = salvaging
         self.chores = Chores()
         base = slots.newest(self._ring)
-        if base is None:
+        if base is None or self._was_dropped(base):
             previous = found.sealed[-1].header_crc if found.sealed else 0
             self._active = self._begin(self._ring.load(LAYOUT["written"]), previous)
         else:
@@ -113,6 +84,11 @@ class Segments:
         if not self._manifest.sealed:
             return None
         return read_footer(self._directory, segment_name(self._manifest.sealed[-1].base_lsn))
+
+    def _was_dropped(self, base_lsn: int) -> bool:
+        """Tell whether the newest segment was empty, and a predecessor that stopped removed it."""
+        empty = base_lsn == self._ring.load(LAYOUT["written"])
+        return empty and not self._directory.exists(segment_name(base_lsn))
 
     def _open(self, base_lsn: int) -> _Active:
         name = segment_name(base_lsn)
@@ -143,18 +119,23 @@ class Segments:
         self._directory.write(self._active.fd, extent, offset)
 
     def rotate(self, lsn: int) -> bool:
-        """Begin the next segment at `lsn`; False if the disk is too far behind to do so now."""
+        """Begin the next segment at `lsn`, or wait a moment if the disk is too far behind.
+
+        Returns True: either way a next step has something to do.
+        """
         self._raise_failure()
-        behind = not slots.room(self._ring) or self.chores.pending > UNSEALED_LIMIT
+        unsynced = not self._salvaging and not slots.room(self._ring)
+        behind = unsynced or self.chores.pending > UNSEALED_LIMIT
         if behind or (self._spare is None and self._preparing):
             self.chores.await_progress(WAIT_S)
-            return False
+            return True
         old = self._active
         self._active = self._begin(lsn, old.header.crc)
         self._directory.close_file(old.fd)
         self._ring.store(LAYOUT["rotations"], self._ring.load(LAYOUT["rotations"]) + 1)
         self._prepare_later()
         self._seal_later(old.header.base_lsn, lsn)
+        self.compact_if_asked()
         return True
 
     def _begin(self, base_lsn: int, previous: int) -> _Active:
@@ -172,8 +153,10 @@ class Segments:
         if fd is None:
             fd = prepare(self._directory, self._identity.segment_size, mode=self._identity.mode)
         begin(self._directory, fd, header)
+        point("rotate.named")
         # Crash: before this line the successor begins the same segment again over it.
         slots.push(self._ring, base_lsn)
+        point("rotate.pushed")
         return _Active(header, fd)
 
     # Chores.
@@ -207,6 +190,7 @@ class Segments:
                 if self._stopping:
                     raise
                 time.sleep(role.RETRY_S)
+        point("seal.sealed")  # Crash: the successor finds it unlisted, and seals it again.
         self._record(self._newest_footer, self._header_crc(base_lsn))
 
     def _header_crc(self, base_lsn: int) -> int:
@@ -215,16 +199,39 @@ class Segments:
 
     def _record(self, footer: Footer, header_crc: int) -> None:
         sealed = SealedSegment(footer.base_lsn, footer.end_lsn, footer.frames_digest, header_crc)
+        active = self._active.header.base_lsn
         self._manifest = replace(
             self._manifest,
             sealed=(*self._manifest.sealed, sealed),
-            active_base_lsn=self._active.header.base_lsn,
+            # At the end the active segment itself is sealed, and is active no more.
+            active_base_lsn=active if active != footer.base_lsn else None,
         )
         manifests.save(self._directory, self._manifest, mode=self._identity.mode)
+        self._sealed_since = True
 
     def _raise_failure(self) -> None:
         if self.chores.failure is not None:
             raise self.chores.failure
+
+    def compact_if_asked(self) -> bool:
+        """Queue a compaction if a client wants one, or a segment was sealed a while ago."""
+        wanted = self._ring.load(LAYOUT["compact_request"])
+        due = self._sealed_since and time.monotonic() >= self._next_compaction_s
+        if (wanted == self._compactions and not due) or self._compacting:
+            return False
+        self._compacting = True
+        self._compactions = wanted
+        self._sealed_since = False
+        self._next_compaction_s = time.monotonic() + PAUSE_S
+        self.chores.add(lambda: self._compact(wanted))
+        return True
+
+    def _compact(self, number: int) -> None:
+        try:
+            self._manifest = compact(self._client, self._directory, self._manifest)
+        finally:
+            self._compacting = False
+        self._ring.store(LAYOUT["compact_done"], number)
 
     # The end.
 
@@ -237,12 +244,15 @@ class Segments:
         if base == end_lsn:
             self._directory.unlink(segment_name(base))
             self._directory.sync()
-        else:
+        elif base not in {one.base_lsn for one in self._manifest.sealed}:
+            # Crash: a predecessor that died from here on has sealed and recorded it.
             self._seal(base, end_lsn)
+        point("stop.sealed")
         if self._spare is not None:
             self._directory.unlink("next.tmp")
         self._manifest = replace(self._manifest, clean=True, active_base_lsn=None)
         manifests.save(self._directory, self._manifest, mode=self._identity.mode)
+        point("stop.clean")
 
     def close(self) -> None:
         """End the chores and close the files."""

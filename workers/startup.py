@@ -21,14 +21,17 @@ from logstore.errors import (
 from logstore.files import Directory
 from logstore.lsn import FIRST_LSN
 from logstore.options import OPTIONS_FILE, Options
+from logstore.points import point
 from logstore.ring import region
 from logstore.ring._ring import LAYOUT, Ring
-from logstore.ring.client import Client, failure
+from logstore.ring.client import Client
+from logstore.ring.failure import failure
 from logstore.ring.layout import CLIENTS, COMMITTER, SUPERVISOR, State
 from logstore.ring.liveness import NAME as LOCK_FILE
 from logstore.ring.liveness import LockFile
 from logstore.segments import manifest as manifests
-from logstore.segments.footer import GroupRange
+from logstore.segments.catalog_sections import catalog_of
+from logstore.segments.footer import Footer
 from logstore.segments.manifest import Manifest
 from logstore.segments.recover import recover
 from logstore.segments.recovery import Region, StartFacts, StartVerdict, start_verdict
@@ -76,14 +79,17 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
     if verdict is StartVerdict.SALVAGE and attached is not None:
         synced = attached[0].load(LAYOUT["synced"])
         written = _salvage(found.name, attached, lock)
+        point("start.salvaged")
     if chosen != found.name:
         _look(replace(found, name=chosen), directory.path, lock)  # raises if it is taken
-    manifest, groups = _recover(
+    manifest, footer = _recover(
         directory, replace(found, name=chosen), synced, written, options.mode
     )
+    point("start.recovered")
     for used in {found.name, chosen}:
         region.unlink(used)
-    return Started(_create(directory.path, manifest, groups, options, lock), False)
+    point("start.unlinked")
+    return Started(_create(directory.path, manifest, footer, options, lock), False)
 
 
 def _new_log(directory: Directory, name: str | None) -> Manifest:
@@ -164,7 +170,7 @@ def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) 
     second = region.attach(name)
     committer = Committer(Client(name, role=COMMITTER, attached=second), salvaging=True)
     try:
-        while committer.step() or committer.waiting():
+        while committer.step():
             pass
         end = ring.load(LAYOUT["head"])
         left = end - ring.load(LAYOUT["written"])
@@ -184,27 +190,27 @@ def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) 
 
 def _recover(
     directory: Directory, found: Manifest, synced: int, written: int, mode: int
-) -> tuple[Manifest, tuple[GroupRange, ...]]:
-    """Recover the files; return the manifest of the next epoch, saved, and all groups so far."""
-    groups: tuple[GroupRange, ...] = ()
+) -> tuple[Manifest, Footer | None]:
+    """Recover the files; return the manifest of the next epoch, saved, and the newest footer."""
+    footer = None
     if found.epoch == 0:
         manifest = replace(found, epoch=1, clean=False)
     else:
         recovered = recover(directory, synced_lsn=synced, written_lsn=written, mode=mode)
-        groups = recovered.footer.groups if recovered.footer else ()
+        footer = recovered.footer
         for name in recovered.quarantined:
             logger.warning("torn tail: a copy is in quarantine/%s", name)
         manifest = replace(
             recovered.manifest, name=found.name, epoch=recovered.manifest.epoch + 1, clean=False
         )
     manifests.save(directory, manifest, mode=mode)
-    return manifest, groups
+    return manifest, footer
 
 
 def _create(
     path: Path,
     manifest: Manifest,
-    groups: tuple[GroupRange, ...],
+    footer: Footer | None,
     options: Options,
     lock: LockFile,
 ) -> Client:
@@ -226,6 +232,9 @@ def _create(
         identity,
         start_lsn=manifest.start_lsn,
         head_lsn=end_lsn,
-        groups=[(group.id, group.name, group.last_seq) for group in groups],
+        groups=[(g.id, g.name, g.last_seq) for g in footer.groups] if footer else (),
+        newest_revert_lsn=catalog_of(footer).newest_revert_lsn,
     )
+    ring.store(LAYOUT["retain_bytes"], options.retain_bytes)
+    ring.store(LAYOUT["retain_age_ns"], round(options.retain_age_s * 1e9))
     return Client(manifest.name, role=SUPERVISOR, attached=(ring, identity), lock=lock)

@@ -22,9 +22,10 @@ from logstore import status
 from logstore.errors import InUse, LogstoreError, NotRunning
 from logstore.files import Directory
 from logstore.options import Options
+from logstore.points import point
 from logstore.ring import region
 from logstore.ring._ring import LAYOUT
-from logstore.ring.client import failure
+from logstore.ring.failure import failure
 from logstore.ring.layout import COMMITTER, FIRST_CLIENT, SUPERVISOR, SYNCER, State
 from logstore.ring.liveness import LockFile
 from logstore.ring.repair import Liveness, repair_guard
@@ -96,8 +97,10 @@ class Supervisor:
             for child in self._children.values():
                 child.start_if_free(self._liveness)
             self._await_workers()
+            point("start.workers")
             if self.client.state == State.STARTING:
                 self._ring.set_state(State.RUNNING)
+            point("start.running")
             ready()
             while not self._stopping or self._somebody_came():
                 self._watch.wait(TICK_S)
@@ -205,8 +208,10 @@ class Supervisor:
             and self._close_doors(State.DRAINING)
             and self._await_closed()
         )
+        point("stop.awaited")
         for child in self._children.values():
             child.end(kill=not clean)
+        point("stop.workers")
         self._liveness.close()
         if clean or not self.directory.path.exists():
             # Without the directory there is nothing to recover into.
@@ -249,7 +254,10 @@ def run(
     ready: Callable[[], None] = lambda: None,
 ) -> int:
     """Serve a directory until SIGTERM or SIGINT; return the exit code."""
-    return Supervisor(path, options, name).run(ready)
+    code = Supervisor(path, options, name).run(ready)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # told twice is no reason to die on the way out
+    return code
 
 
 def _detach() -> None:
@@ -273,8 +281,9 @@ def main(argv: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         options = Options.load(arguments.directory, **json.loads(arguments.options))
-        supervisor = Supervisor(arguments.directory, options, arguments.name)
-        return supervisor.run(lambda: tell(arguments.ready_fd, None))
+        return run(
+            arguments.directory, options, arguments.name, lambda: tell(arguments.ready_fd, None)
+        )
     except LogstoreError as error:
         logger.error("%s", error)
         tell(arguments.ready_fd, error)

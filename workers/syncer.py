@@ -13,6 +13,7 @@ from typing import Final
 
 from logstore.errors import LogstoreError
 from logstore.files import Directory
+from logstore.points import point
 from logstore.ring import slots
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
@@ -71,6 +72,7 @@ class Syncer:
             return False
         began_ns = time.monotonic_ns()
         ring.store(LAYOUT["sync_intent"], target)
+        point("sync.intent")
         try:
             self._sync_up_to(target)
         except OSError as error:
@@ -93,6 +95,7 @@ class Syncer:
         for segment in self._segments:
             if segment.base_lsn < target:
                 self._directory.sync_file(segment.fd)
+                point("sync.file")
         if not self._names_durable:
             self._directory.sync()
             self._names_durable = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from logstore.cli.arguments import json_option
 from logstore.cli.demo_check import Verdict, check
 from logstore.cli.demo_run import Course, Run, run
 from logstore.cli.output import count_text, duration_text, print_columns, print_json
+from logstore.cli.progress import progress_bar
 
 
 @click.command()
@@ -42,14 +44,20 @@ def command(directory: Path | None, line_count: int, as_json: bool) -> int:
     with the sources. The exit code is 0 only if nothing acknowledged is missing or changed.
     """
     with _place(directory) as place:
-        done = run(place, line_count, lambda text: click.echo(text, err=True))
-        click.echo("reading everything back from disk", err=True)
+        with progress_bar("durable lines", line_count) as progress:
+            done = run(place, line_count, _tell, progress)
+        _tell("reading everything back from disk")
         verdict = check(place, done.courses)
     if as_json:
         print_json(measured(done, verdict))
     else:
         _print(done, verdict)
     return exit_codes.FAILURE if verdict.fault_count else exit_codes.OK
+
+
+def _tell(text: str) -> None:
+    # Not by click.echo: it writes past the progress bar, which keeps itself below such lines.
+    print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager

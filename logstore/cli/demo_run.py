@@ -17,6 +17,7 @@ from typing import Final
 import logstore
 from logstore.cli.demo_lines import Writer, writers
 from logstore.cli.demo_writer import Ack
+from logstore.cli.progress import Progress
 from logstore.errors import LogstoreError, NotRunning, Timeout
 from logstore.format import span
 
@@ -70,8 +71,14 @@ def planned_bytes(everyone: tuple[Writer, ...]) -> int:
     return sum(span(len(record)) for writer in everyone for record in writer.records())
 
 
-def run(directory: Path, line_count: int, tell: Callable[[str], None]) -> Run:
+def run(directory: Path, line_count: int, tell: Callable[[str], None], progress: Progress) -> Run:
     """Do the demo up to the clean stop of the service.
+
+    Args:
+        directory: Where to make the log.
+        line_count: How many lines to append, about.
+        tell: Called with each step in words.
+        progress: Called with how many more lines are durable.
 
     Raises:
         DemoFailed: A writer ended by itself with an error, or the log stood still.
@@ -85,7 +92,7 @@ def run(directory: Path, line_count: int, tell: Callable[[str], None]) -> Run:
         tell(f"service runs in {directory} (supervisor {supervisor}); starting 4 writers")
         try:
             before = log.status().counters["syncs"]
-            done = _Conduct(log, everyone, total, tell).run(directory, line_count)
+            done = _Conduct(log, everyone, total, tell, progress).run(directory, line_count)
             done.syncs = log.status().counters["syncs"] - before
         finally:
             # Also when the demo failed: no service may outlive it.
@@ -118,8 +125,10 @@ class _Conduct:
         everyone: tuple[Writer, ...],
         total: int,
         tell: Callable[[str], None],
+        progress: Progress,
     ) -> None:
         self._log = log
+        self._progress = progress
         self._run = Run([Course(writer) for writer in everyone])
         self._tell = tell
         self._children: list[subprocess.Popen[bytes]] = []
@@ -161,7 +170,9 @@ class _Conduct:
                 course, buffer = key.data
                 piece = os.read(key.fd, 65536)
                 buffer += piece
+                acked_before = course.acked_count
                 course.acks += Ack.take_from(buffer)
+                self._progress(course.acked_count - acked_before)
                 if not piece:
                     selector.unregister(key.fileobj)
             if self._kills and self._log.watermarks().synced >= self._kills[0][0]:

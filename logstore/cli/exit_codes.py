@@ -33,6 +33,7 @@ _CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (errors.RingFull, FULL),
     (errors.DiskFull, FULL),
     (errors.SharedMemoryFull, FULL),
+    (errors.LimitReached, FULL),
     (errors.InvalidArgument, USAGE),
     (errors.InvalidLSN, USAGE),
     (errors.ReadOnly, USAGE),

@@ -38,8 +38,14 @@ def command(log: str, as_json: bool) -> int:
             return exit_codes.NOT_RUNNING
         status = opened.status()
         if as_json:
-            print_json({"running": True, **status.as_dict()})
+            print_json({"running": status.served, **status.as_dict()})
         else:
             for line in report_lines(status):
                 click.echo(line)
+        if not status.served:
+            complain(
+                "the service was killed; nothing appended is lost, and "
+                f"`logstore serve {status.path}` goes on with it"
+            )
+            return exit_codes.NOT_RUNNING
     return exit_codes.OK

@@ -26,9 +26,11 @@ def head_lines(status: Status) -> list[str]:
         ),
         ("disk", f"{plural(status.segments, 'segment')}, {size_text(status.bytes_on_disk)}"),
     ]
-    if status.failure:
-        parts = ", ".join(f"{name} {value}" for name, value in status.failure.items())
-        rows.insert(2, ("failure", parts))
+    if not status.served:
+        rows.insert(2, ("service", "gone: supervisor and workers are dead"))
+    for name, facts in (("failure", status.failure), ("stall", status.stall)):
+        if facts:
+            rows.append((name, ", ".join(f"{key} {value}" for key, value in facts.items())))
     return column_lines(rows)
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,8 @@ from logstore.cli import exit_codes
 from logstore.cli.arguments import json_option, log_argument
 from logstore.cli.attaching import attach
 from logstore.cli.output import plural, print_json, size_text
-from logstore.cli.verifying import Progress, Report, Verification
+from logstore.cli.progress import progress_bar
+from logstore.cli.verifying import Report, Verification
 from logstore.errors import LogstoreError, NotRunning
 from logstore.files import Directory
 from logstore.segments.disk_errors import reading
@@ -38,7 +36,7 @@ def command(log: str, as_json: bool) -> int:
     path, written_lsn = locate(log)
     with reading(str(path)):
         directory = Directory.open(path, create=False)
-    with directory, _progress_bar(directory) as progress:
+    with directory, progress_bar("verify", _segment_bytes(directory)) as progress:
         report = Verification(directory, written_lsn, progress).run()
     _print(report, str(path), as_json)
     return exit_codes.CORRUPT if report.corrupt else exit_codes.OK
@@ -55,19 +53,8 @@ def locate(log: str) -> tuple[Path, int | None]:
         return Path(log), None
 
 
-@contextmanager
-def _progress_bar(directory: Directory) -> Iterator[Progress]:
-    """Draw a bar on standard error, if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    total = sum(size for name, size in directory.sizes().items() if name.endswith(".seg"))
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("verify", total=total)
-        yield lambda count: bar.advance(task, count)
+def _segment_bytes(directory: Directory) -> int:
+    return sum(size for name, size in directory.sizes().items() if name.endswith(".seg"))
 
 
 def _print(report: Report, path: str, as_json: bool) -> None:

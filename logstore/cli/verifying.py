@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from logstore.cli.files_alone import load_manifest
+from logstore.cli.progress import Progress
 from logstore.errors import Corruption, IncompatibleFormat, LogstoreError, NotFound
 from logstore.files import Directory
 from logstore.format import SegmentHeader
@@ -21,8 +22,6 @@ from logstore.segments.seal import footer_of
 from logstore.segments.segment import header_from, placed, segment_name
 from logstore.segments.survey import survey_segment
 from logstore.segments.tail import Step, make_plan
-
-Progress = Callable[[int], object]
 
 
 @dataclass(slots=True)

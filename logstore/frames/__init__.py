@@ -31,6 +31,7 @@ from logstore.frames._frame import (
     crc32c,
     crc32c_portable,
     encode,
+    kinds_of,
     resync,
     scan,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "crc32c",
     "crc32c_portable",
     "encode",
+    "kinds_of",
     "resync",
     "scan",
 ]

@@ -8,7 +8,8 @@
 #include "frames/crc32c.h"
 #include "frames/frame.h"
 
-#define LONG_ENOUGH (64 * 1024) /* below, handing over the interpreter lock costs more than it gives */
+/* Below so many bytes, handing over the interpreter lock costs more than it gives. */
+#define LONG_ENOUGH (64 * 1024)
 
 bool take_unsigned(PyObject *value, const char *name, uint64_t maximum, uint64_t *taken)
 {
@@ -19,14 +20,11 @@ bool take_unsigned(PyObject *value, const char *name, uint64_t maximum, uint64_t
         return false;
     number = PyLong_AsUnsignedLongLong(index);
     Py_DECREF(index);
-    if (PyErr_Occurred()) {
-        if (!PyErr_ExceptionMatches(PyExc_OverflowError))
-            return false;
-        PyErr_Clear();
-    } else if (number <= maximum) {
+    if (!PyErr_Occurred() && number <= maximum) {
         *taken = number;
         return true;
     }
+    PyErr_Clear(); /* an OverflowError, for an int gives no other */
     PyErr_Format(PyExc_ValueError, "%s must be from 0 to %llu, not %R", name,
                  (unsigned long long)maximum, value);
     return false;
@@ -104,7 +102,8 @@ static PyObject *encoded(const struct ls_frame *header, const Py_buffer *payload
     }
     frame = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)ls_span((uint64_t)payload->len));
     if (frame != NULL)
-        ls_frame_encode(PyBytes_AsString(frame), header, payload->buf, (uint32_t)payload->len, salt);
+        ls_frame_encode(PyBytes_AsString(frame), header, payload->buf, (uint32_t)payload->len,
+                        salt);
     return frame;
 }
 
@@ -152,7 +151,8 @@ static PyObject *resync(PyObject *module, PyObject *args, PyObject *kwargs)
     return found == LS_NOT_FOUND ? PyLong_FromLong(-1) : PyLong_FromUnsignedLongLong(found);
 }
 
-#define WITH_KEYWORDS(function) (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS
+#define WITH_KEYWORDS(function) \
+    (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS
 
 static PyMethodDef functions[] = {
     {"crc32c", WITH_KEYWORDS(crc32c),
@@ -164,6 +164,9 @@ static PyMethodDef functions[] = {
     {"encode", WITH_KEYWORDS(encode),
      "encode($module, /, payload, lsn, seq, group, kind, flags, distance, salt)\n--\n\n"
      "Return the whole padded frame."},
+    {"kinds_of", kinds_of, METH_O,
+     "kinds_of($module, records, /)\n--\n\n"
+     "Return the kinds in a list of Records, bit 1 << kind for each."},
     {"scan", WITH_KEYWORDS(scan), scan_doc},
     {"resync", WITH_KEYWORDS(resync),
      "resync($module, /, buffer, lsn, salt, limit_lsn)\n--\n\n"

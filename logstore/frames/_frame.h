@@ -1,4 +1,4 @@
-/* What the C files of the module `logstore.frames._frame` share: its state, its types, its arguments.
+/* What the C files of the module `logstore.frames._frame` share: state, types, arguments.
  *
  * The module keeps to the limited API of CPython 3.11, so one build serves 3.11 and later. Nothing
  * in it calls back into Python code while it holds a pointer into a caller's buffer, except through
@@ -32,7 +32,7 @@ struct module_state {
 extern PyType_Spec record_spec;
 extern PyType_Spec survey_spec;
 
-/* Convert an argument to an integer from 0 to `maximum`; false with an exception set if it is not. */
+/* Convert an argument to an integer from 0 to `maximum`; false with an exception set if not. */
 bool take_unsigned(PyObject *value, const char *name, uint64_t maximum, uint64_t *taken);
 
 /* A new Record, or NULL with an exception set. Takes new references to `group` and `payload`. */
@@ -41,6 +41,9 @@ PyObject *record_new(PyTypeObject *type, uint64_t lsn, PyObject *group, uint64_t
 
 /* Give the type its __match_args__; -1 with an exception set if that fails. */
 int record_set_match_args(PyTypeObject *type);
+
+/* The module's function `kinds_of`: which kinds a list of Records has. */
+PyObject *kinds_of(PyObject *module, PyObject *records);
 
 /* The module's function `scan`. */
 PyObject *scan(PyObject *module, PyObject *args, PyObject *kwargs);

@@ -112,6 +112,9 @@ class Record:
     def __hash__(self) -> int: ...
     def __reduce__(self) -> tuple[type[Record], tuple[int, str, int, int, bytes]]: ...
 
+def kinds_of(records: list[Record], /) -> int:
+    """Return which kinds a list of Records has, bit `1 << kind` for each kind below 64."""
+
 def scan(
     buffer: Buffer,
     lsn: int,

@@ -1,8 +1,9 @@
 /* The type Record: one record as a reader sees it.
  *
  * A scan makes millions of them a second, so numbers are kept as C integers and become Python
- * objects when somebody asks. A Record holds a str and a bytes or memoryview and nothing else, cannot
- * be changed or subclassed, and is therefore left out of the garbage collector's rounds.
+ * objects when somebody asks. A Record holds a str and a bytes or memoryview and nothing else,
+ * cannot be changed or subclassed, and is therefore left out of the garbage collector's rounds: a
+ * cycle through one needs a view of a buffer whose owner refers back to the Record.
  */
 #include "frames/_frame.h"
 
@@ -150,6 +151,22 @@ static PyObject *record_reduce(PyObject *self, PyObject *unused)
         return NULL;
     return Py_BuildValue("O(KOKBN)", Py_TYPE(self), (unsigned long long)record->lsn, record->group,
                          (unsigned long long)record->seq, record->kind, payload);
+}
+
+PyObject *kinds_of(PyObject *module, PyObject *records)
+{
+    struct module_state *state = PyModule_GetState(module);
+    uint64_t kinds = 0;
+
+    if (!PyList_Check(records))
+        return PyErr_Format(PyExc_TypeError, "kinds_of() takes a list of Records");
+    for (Py_ssize_t i = 0; i < PyList_Size(records); i++) {
+        PyObject *record = PyList_GetItem(records, i);
+        if (Py_TYPE(record) != state->record)
+            return PyErr_Format(PyExc_TypeError, "kinds_of() takes a list of Records");
+        kinds |= UINT64_C(1) << (((Record *)record)->kind & 63);
+    }
+    return PyLong_FromUnsignedLongLong(kinds);
 }
 
 static PyMemberDef record_members[] = {

@@ -1,10 +1,10 @@
 /* CRC-32C by the processor's instruction (SSE4.2, or the CRC extension of ARMv8), else by tables.
  *
  * One CRC instruction takes 8 bytes and has a latency of 3 cycles but a throughput of one a cycle,
- * so a long input is cut into three lanes that advance side by side. A lane's checksum is moved past
- * the bytes of the lanes behind it by a multiplication with x^(8 * bytes) modulo the polynomial; for
- * the two lane lengths in use that product is read from tables. Short inputs, which most frames are,
- * go through one plain loop.
+ * so a long input is cut into three lanes that advance side by side. A lane's checksum is moved
+ * past the bytes of the lanes behind it by a multiplication with x^(8 * bytes) modulo the
+ * polynomial; for the two lane lengths in use that product is read from tables. Short inputs,
+ * which most frames are, go through one plain loop.
  *
  * Inside this file a "state" is the complemented running value, bits reversed as the instruction
  * has them: the most significant bit is the coefficient of x^0.

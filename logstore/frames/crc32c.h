@@ -1,9 +1,9 @@
 /* CRC-32C (Castagnoli), the checksum of every frame, header and footer.
  *
  * The running value has the meaning that the Python package `crc32c` gives it: start from 0 (or
- * from a salt), pass the result of one call as the value of the next, and the end is the checksum of
- * the bytes in a row. Both functions may be called by any number of threads at once, but not from
- * another constructor function: the tables are built when the library is loaded.
+ * from a salt), pass the result of one call as the value of the next, and the end is the checksum
+ * of the bytes in a row. Both functions may be called by any number of threads at once, but not
+ * from another constructor function: the tables are built when the library is loaded.
  */
 #ifndef LS_CRC32C_H
 #define LS_CRC32C_H

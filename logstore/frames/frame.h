@@ -7,7 +7,7 @@
  * its own position, its CRC fits under the epoch's salt, and its padding is zero. Whoever writes
  * frames must therefore write the padding too: stale bytes behind a payload make the frame bad.
  *
- * Nothing here allocates, locks or keeps state; every function may be called by many threads at once.
+ * Nothing here allocates, locks or keeps state; any number of threads may call every function.
  */
 #ifndef LS_FRAME_H
 #define LS_FRAME_H

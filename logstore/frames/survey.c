@@ -90,7 +90,7 @@ static bool note_system(struct ls_survey *survey, const struct ls_frame *header,
 {
     struct ls_array *system = &survey->system;
     struct ls_array *payloads = &survey->payloads;
-    /* What an abandoned reservation holds is zeros, up to a quarter of the ring: not worth keeping. */
+    /* An abandoned reservation holds zeros, up to a quarter of the ring: not worth keeping. */
     uint32_t kept = header->kind == LS_ABORT ? 0 : header->size - 1;
     struct ls_group_range *range = NULL;
 

@@ -1,8 +1,8 @@
 /* A survey: what a byte range of frames holds, without making a record of each.
  *
  * Sealing, recovery and repair all learn about a segment in this one way. A survey is fed pieces of
- * the range in order, each beginning at `end_lsn`, and stops for good where the frames end or
- * turn bad. Plain C without Python, so that feeding needs no interpreter lock. One thread at a time.
+ * the range in order, each beginning at `end_lsn`, and stands still where the frames end or turn
+ * bad. Plain C without Python, so that feeding needs no interpreter lock. One thread at a time.
  */
 #ifndef LS_SURVEY_H
 #define LS_SURVEY_H
@@ -20,7 +20,7 @@ struct ls_array {
     size_t capacity;
 };
 
-/* The frames of one group. Any frame with a seq counts for the range, only records for the count. */
+/* The frames of one group. Any frame with a seq widens the range, only records are counted. */
 struct ls_group_range {
     uint64_t first_seq;
     uint64_t last_seq;

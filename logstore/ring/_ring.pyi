@@ -28,7 +28,7 @@ class Slot:
         """
 
     def abort(self, /) -> None:
-        """Give the reservation up; readers skip it."""
+        """Give the reservation up; readers skip it. Takes effect once no view of it is left."""
 
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, buffer: memoryview, /) -> None: ...
@@ -63,6 +63,9 @@ class Ring:
     def close(self, /) -> None:
         """Refuse new calls and wait until threads inside have left (at most a slice)."""
 
+    def forsake(self, /) -> None:
+        """Refuse new calls, in a forked child: its parent goes on with what it has reserved."""
+
     def bind(self, token: int, /) -> None:
         """Take the identity of a client; needed before any append."""
 
@@ -72,6 +75,12 @@ class Ring:
 
     def store(self, offset: int, value: int, /) -> None:
         """Set a word of the header (atomic, release)."""
+
+    def add(self, offset: int, amount: int, /) -> int:
+        """Add to a word of the header (atomic) and return the sum."""
+
+    def wake_committer(self, /) -> None:
+        """Wake the committer for work that is no record."""
 
     def words(self, offset: int, count: int, /) -> list[int]:
         """Return consecutive words, each read for itself."""
@@ -128,6 +137,9 @@ class Ring:
         self, size: int, timeout: float | None = None, group: int = 0, kind: int = 1, /
     ) -> Slot:
         """Reserve room for a payload of exactly `size` bytes."""
+
+    def passed(self, lsn: int, /) -> bool:
+        """Tell whether the record at `lsn` is durable already; False if `lsn` makes no sense."""
 
     def wait(self, level: int, lsn: int, timeout: float | None = None, /) -> None:
         """Sleep until the watermark of `level` exceeds `lsn`."""

@@ -11,6 +11,7 @@ typedef struct {
     uint64_t length;
     Py_ssize_t exports;
     int done;
+    int aborting; /* given up, but somebody can still write there: abort when he is gone */
 } SlotObject;
 
 /* reserve(size, timeout=None, group=0, kind=DATA) -> Slot */
@@ -47,6 +48,15 @@ PyObject *ring_reserve(RingObject *self, PyObject *const *args, Py_ssize_t nargs
     return (PyObject *)slot;
 }
 
+/* After close the frame is the committer's: its owner counts as dead. */
+static void abandon(SlotObject *self)
+{
+    if (!self->owner->closed)
+        ls_abort(&self->owner->ring, self->slot.lsn);
+    self->done = 1;
+    self->aborting = 0;
+}
+
 static int slot_getbuffer(SlotObject *self, Py_buffer *view, int flags)
 {
     if (self->done) {
@@ -63,7 +73,8 @@ static int slot_getbuffer(SlotObject *self, Py_buffer *view, int flags)
 static void slot_releasebuffer(SlotObject *self, Py_buffer *view)
 {
     (void)view;
-    self->exports--;
+    if (--self->exports == 0 && self->aborting)
+        abandon(self);
 }
 
 static int finish(SlotObject *self)
@@ -90,29 +101,25 @@ static PyObject *slot_publish(SlotObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* After close the frame is the committer's: its owner counts as dead. */
-static void abandon(SlotObject *self)
-{
-    if (!self->done && !self->owner->closed)
-        ls_abort(&self->owner->ring, self->slot.lsn);
-    self->done = 1;
-}
-
-/* Abort works with the buffer still exported: what is written through it afterwards is the caller's
- * loss, so the payload is not exposed as a record. */
+/* With the buffer still exported the frame stays in flight until that ends.  Its place must not become
+ * an abort frame, and later another writer's, while this one can write there: the log waits instead. */
 static PyObject *slot_abort(SlotObject *self, PyObject *unused)
 {
     (void)unused;
     if (self->done)
         return PyErr_Format(PyExc_BufferError, "the reservation is finished already");
-    abandon(self);
+    self->done = 1;
+    self->aborting = 1;
+    if (self->exports == 0)
+        abandon(self);
     Py_RETURN_NONE;
 }
 
 static void slot_dealloc(SlotObject *self)
 {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
-    abandon(self);
+    if (!self->done)
+        abandon(self);
     Py_XDECREF((PyObject *)self->owner);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);

@@ -4,44 +4,46 @@ when the ring cannot go on."""
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Final
 
 from logstore.errors import (
     Closed,
-    DiskFull,
     InUse,
-    InvalidArgument,
     LimitReached,
     LogstoreError,
     NotRunning,
-    ReadOnly,
     RecordTooLarge,
     RevertedError,
     RingFull,
-    SyncFailed,
     Timeout,
 )
 from logstore.ring import liveness, region
 from logstore.ring._ring import LAYOUT, Ring, token
+from logstore.ring.duties import Duties
+from logstore.ring.failure import state_error
 from logstore.ring.layout import (
     CLIENTS,
     COMMITTER,
     FIRST_CLIENT,
     SUPERVISOR,
     SYNCER,
+    Level,
     State,
     Status,
     client_offset,
 )
+from logstore.ring.process import command_line, start_ticks
 from logstore.ring.repair import Liveness, repair_guard
+from logstore.timeouts import Countdown
 
 _LOOK_AGAIN_S: Final = 0.001
+SLICE_S: Final = 0.25
+
+
+_STATES = tuple(State)  # by number: calling the enum costs ten times as much
 
 
 class Client:
@@ -53,6 +55,7 @@ class Client:
         ring: The mapping; appends and waits go straight to it.
         identity: Which log this is.
         index: The entry in the client table, or -1 for a read-only attachment.
+        duties: What only one process at a time may do; not there in a read-only attachment.
         on_reverts: Called with an LSN that was waited for when anything was reverted in this run;
             raises if that record was.
     """
@@ -79,10 +82,12 @@ class Client:
         self.ring.hook = self._on_status
         self._lock: liveness.LockFile | None = None
         self._liveness: Liveness | None = None
-        self._byte_locks = {byte: threading.Lock() for byte in (liveness.GROUPS, liveness.REVERT)}
+        self._pins: dict[object, int] = {}
+        self._pins_lock = threading.Lock()
         self.on_reverts: Callable[[int], None] | None = None
         if not read_only:
             self._lock = lock or liveness.LockFile(self.identity.directory)
+            self.duties = Duties(self._lock, self.look_around)
             self._liveness = Liveness(self.ring, self.identity.directory)
             try:
                 self._take_entry(role)
@@ -102,10 +107,11 @@ class Client:
         generation = self.ring.load(client_offset(index, "generation")) + 1
         # A token of 0 would mean "nobody": skip the generation that the mask makes 0.
         generation += not generation & LAYOUT["GENERATION_MASK"]
+        self.ring.store(client_offset(index, "pinned_lsn"), 0)
         self.ring.store(client_offset(index, "pid"), os.getpid())
         self.ring.store(client_offset(index, "start_ticks"), start_ticks(os.getpid()))
         self.ring.store(client_offset(index, "attached_ns"), time.time_ns())
-        self.ring.write_header(client_offset(index, "command"), _command())
+        self.ring.write_header(client_offset(index, "command"), command_line())
         self.ring.store(client_offset(index, "generation"), generation)
         self.ring.bind(token(index, generation))
         self.ring.knock()
@@ -119,7 +125,8 @@ class Client:
     @property
     def state(self) -> State:
         """The log's state now."""
-        return State(self.ring.load(LAYOUT["state"]))
+        number = self.ring.load(LAYOUT["state"])
+        return _STATES[number] if number < len(_STATES) else State(number)
 
     def service_alive(self) -> bool:
         """Tell whether somebody drains the ring, or will: supervisor, or committer and syncer."""
@@ -142,6 +149,9 @@ class Client:
 
     def close(self) -> None:
         """Leave the log: wait for threads inside, then give the entry back. Idempotent."""
+        # Order: first what the threads inside will meet on their way out. The ring also no longer
+        # keeps this object alive.
+        self.ring.hook = _refuse
         self.ring.close()
         if self._lock is not None:
             if self.index >= 0:
@@ -153,40 +163,68 @@ class Client:
     def forsake(self) -> None:
         """Drop the parent's descriptors in a forked child, so that its death can be seen.
 
-        The mapping stays: it is never used again, and harmless.
+        The mapping stays, and what the parent has reserved in it is left alone.
         """
+        self.ring.forsake()
         if self._lock is not None:
             self._lock.close()
         if self._liveness is not None:
             self._liveness.close()
 
-    def making_groups(self) -> AbstractContextManager[None]:
-        """Keep every other process and thread from making a group."""
-        return self._alone(liveness.GROUPS)
+    def await_level(self, level: Level, lsn: int, timeout_s: float | None = None) -> bool:
+        """Block until the watermark of `level` exceeds `lsn`, whatever becomes of that record.
 
-    def reverting(self) -> AbstractContextManager[None]:
-        """Keep every other process and thread from reverting."""
-        return self._alone(liveness.REVERT)
+        Returns:
+            Whether it does; False after the time-out.
 
-    @contextmanager
-    def _alone(self, byte: int) -> Iterator[None]:
-        """Hold a byte of the lock file; the kernel frees it if this process dies."""
-        if self._lock is None:
-            raise ReadOnly("this log was attached for reading; attach without read_only")
-        with self._byte_locks[byte]:  # threads share the description, and so its locks
-            while not self._lock.take(byte):
-                time.sleep(_LOOK_AGAIN_S)
-                self.look_around()
-            try:
-                yield
-            finally:
-                self._lock.release(byte)
+        Raises:
+            NotRunning, SyncFailed, Closed: It will not get there in this run of the service.
+        """
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            rest = SLICE_S if end is None else min(SLICE_S, max(0.0, end - time.monotonic()))
+            if self.ring.poll(level, lsn, rest):
+                return True
+            if end is not None and time.monotonic() >= end:
+                return False
+            self.look_around()
+            if self.state == State.FULL:
+                time.sleep(SLICE_S)
+
+    def pin(self, key: object, lsn: int | None) -> None:
+        """Keep segments from `lsn` on while something reads them; None ends what `key` began."""
+        if self.read_only:
+            return
+        with self._pins_lock:
+            if lsn is None:
+                self._pins.pop(key, None)
+            else:
+                self._pins[key] = lsn
+            oldest = min(self._pins.values(), default=0)
+            self.ring.store(client_offset(self.index, "pinned_lsn"), oldest)
+
+    def ask_for_compaction(self, *, wait: bool, timeout_s: float | None) -> int:
+        """Count the request up, wake the committer, and wait for its answer if asked to.
+
+        Returns:
+            The bytes dropped meanwhile, by whomever they were asked for.
+        """
+        ring = self.ring
+        left = Countdown(timeout_s)
+        before = ring.load(LAYOUT["compact_bytes"])
+        number = ring.add(LAYOUT["compact_request"], 1)
+        ring.wake_committer()
+        while wait and ring.load(LAYOUT["compact_done"]) < number:
+            rest = left()
+            if rest is not None and rest <= 0:
+                raise Timeout("compaction is not done yet; it goes on")
+            time.sleep(_LOOK_AGAIN_S)
+            self.look_around()
+        return ring.load(LAYOUT["compact_bytes"]) - before
 
     # What the ring calls when it cannot go on.
 
     def _on_status(self, status: int, detail: int) -> None:
-        if status == Status.CLOSED:
-            raise Closed("this log object is closed; open or attach again")
         if status == Status.TOO_LARGE:
             raise RecordTooLarge(
                 f"{detail} bytes with headers; this ring takes at most "
@@ -226,9 +264,12 @@ class Client:
         """After a slice without progress: repair what the dead hold, and see whether to go on.
 
         Raises:
+            Closed: This attachment was closed meanwhile.
             NotRunning: The service is gone.
             SyncFailed: The log has failed.
         """
+        if self.ring.closed:
+            _refuse()
         if self._liveness is not None:
             repair_guard(self.ring, self._liveness)
         if not self.service_alive():
@@ -240,61 +281,14 @@ class Client:
         if self.state in (State.FAILED, State.CLOSED):
             raise self.state_error()
 
+    def state_stops_appends(self) -> bool:
+        """Tell whether nothing can be appended in the log's present state."""
+        return self.state not in (State.RUNNING, State.STARTING, State.FULL)
+
     def state_error(self) -> LogstoreError:
         """Return the error that tells a caller why the log does not go on."""
-        state = self.state
-        place, stage, number = failure(self.ring)
-        if state == State.FULL:
-            return DiskFull(
-                "the disk is full; nothing appended is lost, the log goes on once there is room",
-                path=place,
-                errno=number,
-            )
-        if state == State.FAILED:
-            return SyncFailed(
-                f"{stage} failed: {os.strerror(number)}; stop the service, look at the disk, "
-                "start it again",
-                path=place,
-                errno=number,
-            )
-        return NotRunning(
-            f"the log is {state.name.lower()}; open it again", path=self.identity.directory
-        )
+        return state_error(self.ring, self.identity.directory)
 
 
-def failure(ring: Ring) -> tuple[Path, str, int]:
-    """Return (path, stage, errno) of what made the log FULL or FAILED."""
-    path = ring.read_header(LAYOUT["failure_path"], LAYOUT["failure_path.size"])
-    stage = ring.read_header(LAYOUT["failure_stage"], LAYOUT["failure_stage.size"])
-    return (
-        Path(os.fsdecode(path.split(b"\0", 1)[0])),
-        stage.split(b"\0", 1)[0].decode(errors="replace"),
-        ring.load(LAYOUT["failure_errno"]),
-    )
-
-
-def start_ticks(pid: int) -> int:
-    """Return when a process started, in clock ticks since boot; 0 if it is gone."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return 0
-    return int(text.rpartition(")")[2].split()[19])
-
-
-def _command() -> bytes:
-    words = [Path(sys.argv[0]).name or "python", *sys.argv[1:2]] if sys.argv else ["python"]
-    room = LAYOUT["command.size"] - 1
-    text = " ".join(words).encode(errors="replace")[:room]
-    return text + bytes(LAYOUT["command.size"] - len(text))
-
-
-def require_timeout(timeout: float | None) -> float | None:
-    """Return `timeout` if it is None or a number of seconds from 0 on.
-
-    Raises:
-        InvalidArgument: It is not.
-    """
-    if timeout is None or (isinstance(timeout, (int, float)) and timeout >= 0):
-        return timeout
-    raise InvalidArgument(f"timeout must be None or a number of seconds from 0 on, not {timeout!r}")
+def _refuse(*_: int) -> None:
+    raise Closed("this log object is closed; open or attach again")

@@ -152,13 +152,14 @@ enum ls_status ls_set_state_guarded(struct ls_ring *ring, enum ls_state state, u
 #include <unistd.h>
 
 /* LOGSTORE_FAIL_POINT=name or name:n (die at the n-th arrival); with LOGSTORE_FAIL_SIGNAL=19 it stops
- * instead of dying. */
+ * instead of dying; with LOGSTORE_FAIL_ONCE=path only the one process that removes that file does. */
 void ls_point(const char *name)
 {
     static _Atomic long arrivals;
     const char *wanted = getenv("LOGSTORE_FAIL_POINT");
     const char *colon;
     const char *signal_number = getenv("LOGSTORE_FAIL_SIGNAL");
+    const char *once = getenv("LOGSTORE_FAIL_ONCE");
     size_t length;
 
     if (wanted == NULL)
@@ -167,7 +168,8 @@ void ls_point(const char *name)
     length = colon ? (size_t)(colon - wanted) : strlen(wanted);
     if (strlen(name) != length || strncmp(name, wanted, length) != 0)
         return;
-    if (atomic_fetch_add(&arrivals, 1) + 1 == (colon ? atol(colon + 1) : 1))
+    if (atomic_fetch_add(&arrivals, 1) + 1 == (colon ? atol(colon + 1) : 1) &&
+        (once == NULL || unlink(once) == 0))
         kill(getpid(), signal_number ? atoi(signal_number) : SIGKILL);
 }
 #endif

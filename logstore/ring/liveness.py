@@ -25,6 +25,9 @@ GROUPS: Final = RECOVERY + 1
 REVERT: Final = RECOVERY + 2
 """The byte that whoever reverts holds meanwhile."""
 
+APPLIER: Final = RECOVERY + 1024
+"""The first of the bytes, one for each group, that whoever applies the group's records holds."""
+
 _FLOCK: Final = struct.Struct("hhqqi4x")  # l_type, l_whence, l_start, l_len, l_pid
 
 

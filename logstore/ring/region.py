@@ -27,6 +27,7 @@ from logstore.errors import (
     PermissionDenied,
     SharedMemoryFull,
 )
+from logstore.points import point
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.layout import HEADER_SIZE, group_offset
 
@@ -59,12 +60,10 @@ def require_name(name: str) -> str:
     Raises:
         InvalidArgument: It is empty, too long, or has other characters than letters, digits, ._-
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InvalidArgument(
-            f"a log's name is 1 to 63 letters, digits, '.', '_' or '-', "
-            f"beginning with a letter or digit, not {name!r}"
-        )
-    return name
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        return name
+    allowed = "1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit"
+    raise InvalidArgument(f"a log's name is {allowed}, not {name!r}")
 
 
 def shared_name(name: str) -> str:
@@ -84,6 +83,7 @@ def create(
     start_lsn: int,
     head_lsn: int,
     groups: Iterable[tuple[int, str, int]] = (),
+    newest_revert_lsn: int = 0,
 ) -> Ring:
     """Create region and semaphore, and map the region. The supervisor's lock must be held.
 
@@ -94,6 +94,7 @@ def create(
         start_lsn: The oldest LSN there is.
         head_lsn: Where the next frame will be.
         groups: (id, name, last seq) of every group so far, by id.
+        newest_revert_lsn: The newest revert frame in the files; 0 if nothing is hidden.
 
     Raises:
         InUse: The name is taken by another log.
@@ -111,15 +112,20 @@ def create(
     try:
         _allocate(memory.fd, size)
         os.fchmod(memory.fd, mode)
+        point("create.allocated")
         _make_semaphore(name, mode)
+        point("create.semaphore")
         ring = Ring(memory.fd, identity.ring_size, identity.salt, name)
         _write_identity(ring, identity)
         for field in ("head", "intent", "published", "written", "synced"):
             ring.store(LAYOUT[field], head_lsn)
-        for field in ("start", "checkpointed"):
-            ring.store(LAYOUT[field], start_lsn)
+        ring.store(LAYOUT["start"], start_lsn)
+        ring.store(LAYOUT["checkpointed"], start_lsn)
         _write_groups(ring, groups)
+        ring.store(LAYOUT["newest_revert_lsn"], newest_revert_lsn)
+        ring.store(LAYOUT["revert_count"], min(newest_revert_lsn, 1))
         ring.store(LAYOUT["identity.magic"], LAYOUT["MAGIC"])
+        point("create.done")
     except BaseException:
         unlink(identity.name)
         raise
@@ -149,7 +155,7 @@ def _make_semaphore(name: str, mode: int) -> None:
         posix_ipc.unlink_semaphore(name)
     except posix_ipc.ExistentialError:
         pass
-    except posix_ipc.PermissionsError as error:
+    except (posix_ipc.PermissionsError, OSError) as error:
         raise PermissionDenied(f"semaphore {name} belongs to somebody else", path=SHM) from error
     mask = os.umask(0)
     try:
@@ -201,20 +207,11 @@ def attach(name: str, *, read_only: bool = False) -> tuple[Ring, Identity]:
         Corruption: It is no region, or its identity makes no sense.
     """
     place = SHM / shared_name(name)[1:]
+    fd = _open(name, place, read_only=read_only)
     try:
-        memory = posix_ipc.SharedMemory(shared_name(name), read_only=read_only)
-    except posix_ipc.ExistentialError:
-        raise NotRunning(
-            f"no log named {name!r} is running; start it with `logstore serve`"
-        ) from None
-    except (posix_ipc.PermissionsError, OSError) as error:
-        raise PermissionDenied(
-            f"cannot attach to the log {name!r}: its service runs as another user", path=place
-        ) from error
-    try:
-        identity = _read_identity(memory.fd, place)
+        identity = _read_identity(fd, place)
         semaphore = None if read_only else shared_name(name)
-        return Ring(memory.fd, identity.ring_size, identity.salt, semaphore), identity
+        return Ring(fd, identity.ring_size, identity.salt, semaphore), identity
     except FileNotFoundError as error:
         raise NotRunning(f"the log {name!r} is just starting or stopping") from error
     except PermissionError as error:
@@ -222,7 +219,26 @@ def attach(name: str, *, read_only: bool = False) -> tuple[Ring, Identity]:
             f"cannot open the semaphore of {name!r}", path=place, errno=error.errno
         ) from error
     finally:
-        memory.close_fd()
+        os.close(fd)
+
+
+def _open(name: str, place: Path, *, read_only: bool) -> int:
+    """Open the shared-memory object as `shm_open` does, without hanging on a fifo of its name."""
+    access = os.O_RDONLY if read_only else os.O_RDWR
+    try:
+        return os.open(place, access | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise NotRunning(
+            f"no log named {name!r} is running; start it with `logstore serve`"
+        ) from None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise Corruption("not a shared-memory object", path=place) from error
+        raise PermissionDenied(
+            f"cannot attach to the log {name!r}: its service runs as another user",
+            path=place,
+            errno=error.errno,
+        ) from error
 
 
 def _read_identity(fd: int, place: Path) -> Identity:
@@ -273,13 +289,11 @@ def _text(header: bytes, field: str) -> str:
 
 
 def unlink(name: str) -> None:
-    """Remove region and semaphore; who has them mapped keeps them. Missing ones are fine."""
+    """Remove region and semaphore; who has them mapped keeps them; missing ones are fine."""
     for remove in (posix_ipc.unlink_shared_memory, posix_ipc.unlink_semaphore):
         try:
             remove(shared_name(name))
         except posix_ipc.ExistentialError:
             continue
-        except posix_ipc.PermissionsError as error:
-            raise PermissionDenied(
-                f"cannot remove shared memory {shared_name(name)}", path=SHM
-            ) from error
+        except (posix_ipc.PermissionsError, OSError) as error:
+            raise PermissionDenied(f"cannot remove {shared_name(name)}", path=SHM) from error

@@ -27,6 +27,8 @@ def push(ring: Ring, base_lsn: int) -> None:
 def bases(ring: Ring, first: int) -> list[int]:
     """Return the base LSNs of the segments numbered from `first` on, oldest first."""
     count = ring.load(LAYOUT["segment_count"])
+    if count == first:
+        return []
     slots = ring.words(LAYOUT["segment_base"], SEGMENT_SLOTS)
     return [slots[number % SEGMENT_SLOTS] for number in range(first, count)]
 

@@ -12,6 +12,7 @@ from logstore.files import Directory
 from logstore.format import VERSION
 from logstore.frames import crc32c
 from logstore.lsn import ALIGNMENT, FIRST_LSN
+from logstore.points import point
 from logstore.segments.disk_errors import reading, writing
 
 MANIFEST: Final = "MANIFEST"
@@ -212,7 +213,9 @@ def save(directory: Directory, manifest: Manifest, *, mode: int = 0o600) -> None
             directory.sync_file(fd)
         finally:
             directory.close_file(fd)
+        point("manifest.written")
         directory.rename(_TEMPORARY, MANIFEST)
+        point("manifest.renamed")
         directory.sync()
 
 

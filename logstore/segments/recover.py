@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from logstore.errors import Corruption, NotFound
 from logstore.files import Directory
 from logstore.lsn import require_lsn
+from logstore.points import point
 from logstore.segments import manifest as manifests
 from logstore.segments.disk_errors import reading, writing
 from logstore.segments.footer import Footer
@@ -88,6 +89,7 @@ def recover(
         sealed=manifest.sealed + tuple(map(_sealed, sealed)),
         active_base_lsn=None,
     )
+    point("recover.done")
     manifests.save(directory, manifest, mode=mode)
     return Recovered(
         manifest=manifest,
@@ -141,6 +143,7 @@ def _carry_out(
             if not _is_empty(step):
                 _write_again(directory, fd, step, plan.durable_lsn)
                 write_footer(directory, fd, step.segment.header, step.footer)
+                point("recover.sealed")
         finally:
             directory.close_file(fd)
         if _is_empty(step):
@@ -172,6 +175,7 @@ def _cut(directory: Directory, fd: int, step: Step, epoch: int, mode: int) -> li
         return []
     stem = f"{step.footer.base_lsn:020d}-{end_lsn:020d}-{epoch}"
     name = copy_aside(directory, fd, offset, step.segment.data_end, stem, mode=mode)
+    point("recover.copied")
     # Crash: the copy is durable and the bytes are still here; the next recovery finds both
     # the same and goes on.
     directory.truncate(fd, offset)

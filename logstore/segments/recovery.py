@@ -76,7 +76,7 @@ class Reached(Enum):
 class Rest(Enum):
     """What follows the last whole frame."""
 
-    NOTHING = "nothing, zeros, or the segment's own footer"
+    NOTHING = "nothing but zeros"
     SOMETHING = "bytes that are no frame, an unfinished batch, or further segments"
 
 

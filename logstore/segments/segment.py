@@ -10,6 +10,7 @@ from logstore.errors import Corruption, IncompatibleFormat, LogstoreError
 from logstore.files import Directory
 from logstore.format import SEGMENT_HEADER_SIZE, SegmentHeader
 from logstore.lsn import ALIGNMENT
+from logstore.points import point
 from logstore.segments.disk_errors import reading, writing
 
 NEXT_SEGMENT: Final = "next.tmp"
@@ -64,6 +65,7 @@ def prepare(directory: Directory, size: int, *, mode: int = 0o600) -> int:
         fd = directory.create(NEXT_SEGMENT, mode)
         try:
             directory.allocate(fd, size)
+            point("prepare.allocated")
             # The header's page is written now, so that `begin` later overwrites a page
             # that the file system knows, which costs it no journal entry.
             directory.write(fd, bytes(SEGMENT_HEADER_SIZE), 0)
@@ -90,6 +92,7 @@ def begin(directory: Directory, fd: int, header: SegmentHeader) -> None:
         # Order: the header is durable before the name exists. So a bad header in a
         # segment is always damage, never the trace of a crash.
         directory.sync_file(fd)
+        point("rotate.header")
         directory.rename(NEXT_SEGMENT, name)
 
 

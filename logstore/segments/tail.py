@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from logstore.errors import Corruption, LogstoreError
+from logstore.errors import Corruption
 from logstore.files import Directory
 from logstore.format import SegmentHeader
 from logstore.frames import Survey
@@ -210,25 +210,27 @@ def _folded(
 def _judge(
     manifest: Manifest, tail: Sequence[TailSegment], steps: Sequence[Step], proof_lsn: int
 ) -> None:
-    bad_lsn = steps[-1].segment.survey.end_lsn if steps else manifest.sealed_end_lsn
-    something = len(tail) > len(steps) or any(_rest(step) for step in steps[-1:])
+    end_lsn = steps[-1].footer.end_lsn if steps else manifest.sealed_end_lsn
+    something = len(tail) > len(steps) or any(_has_rest(step) for step in steps[-1:])
     facts = TailFacts(
-        reached=Reached.BELOW_PROOF if bad_lsn < proof_lsn else Reached.PROOF_OR_ABOVE,
+        reached=Reached.BELOW_PROOF if end_lsn < proof_lsn else Reached.PROOF_OR_ABOVE,
         rest=Rest.SOMETHING if something else Rest.NOTHING,
         clean=manifest.clean,
         read_failed=False,
     )
     if tail_verdict(facts) is TailVerdict.CORRUPT:
-        raise _corruption(steps, bad_lsn, proof_lsn)
+        raise _corruption(steps, end_lsn, proof_lsn)
 
 
-def _rest(step: Step) -> int:
-    return step.segment.data_end - step.segment.header.offset_of(step.footer.end_lsn)
+def _has_rest(step: Step) -> bool:
+    header = step.segment.header
+    return step.segment.data_end > header.offset_of(step.footer.end_lsn)
 
 
-def _corruption(steps: Sequence[Step], bad_lsn: int, proof_lsn: int) -> LogstoreError:
-    message = f"the frame here is bad, but everything below LSN {proof_lsn} was written before"
+def _corruption(steps: Sequence[Step], end_lsn: int, proof_lsn: int) -> Corruption:
     if not steps:
-        missing = f"the log should go on here, up to LSN {proof_lsn} at least"
-        return Corruption(missing, segment=segment_name(bad_lsn), lsn=bad_lsn)
-    return placed(Corruption(message), steps[-1].segment.header, bad_lsn)
+        message = f"the log should go on here, up to LSN {proof_lsn} at least"
+        return Corruption(message, segment=segment_name(end_lsn), lsn=end_lsn)
+    last = steps[-1].segment
+    message = f"the frame here is bad, but everything below LSN {proof_lsn} was written before"
+    return placed(Corruption(message), last.header, last.survey.end_lsn)

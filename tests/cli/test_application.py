@@ -22,6 +22,9 @@ ERROR_CLASSES = [
 CODES = {
     "Corruption": 4,
     "NotFound": 3,
+    "Compacted": 3,
+    "NotWritten": 3,
+    "LimitReached": 7,
     "InUse": 5,
     "Timeout": 6,
     "NotRunning": 6,

@@ -8,7 +8,8 @@ import pytest
 
 from tests.conftest import Serve
 from tests.oracle import Oracle
-from tests.service import Service, Writers, kill
+from tests.service import Service, kill
+from tests.writers import Writers
 
 pytestmark = pytest.mark.crash
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import struct
 
 import crc32c
@@ -140,3 +141,10 @@ def test_a_field_takes_its_whole_range_and_no_more(field: str, greatest: int) ->
     for value in (-1, greatest + 1):
         with pytest.raises(ValueError, match=f"{field} must be from 0 to {greatest}, not {value}"):
             frames.encode(b"", **fields | {field: value})
+
+
+def test_a_payload_longer_than_a_size_can_say_is_a_value_error() -> None:
+    endless = mmap.mmap(-1, frames.MAX_PAYLOAD + 1)
+    with pytest.raises(ValueError, match="payload of 2147483647 bytes is longer than"):
+        frames.encode(endless, 0, 0, 0, 0, 0, 0, 0)
+    endless.close()

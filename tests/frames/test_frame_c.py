@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
 import struct
-import subprocess
-from pathlib import Path
 
 import pytest
 
-import logstore.frames
+from tests.frames.building import build
 from tests.frames.reference import SALT, Frame
 
-HERE = Path(logstore.frames.__file__).parent
-COMPILER = shutil.which("cc") or shutil.which("gcc")
 EXPORTS = """
 #include "frames/frame.h"
 uint32_t distance(uint64_t lsn, uint64_t synced_lsn) { return ls_frame_distance(lsn, synced_lsn); }
@@ -29,14 +24,7 @@ void publish(struct ls_frame *frame, uint64_t word)
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    if COMPILER is None:
-        pytest.skip("no C compiler")
-    folder = tmp_path_factory.mktemp("frame_c")
-    (folder / "exports.c").write_text(EXPORTS)
-    sources = [folder / "exports.c", HERE / "frame.c", HERE / "crc32c.c"]
-    flags = ["-std=c11", "-O1", "-shared", "-fPIC", f"-I{HERE.parent}"]
-    subprocess.run([COMPILER, *flags, *sources, "-o", folder / "frame.so"], check=True)
-    loaded = ctypes.CDLL(str(folder / "frame.so"))
+    loaded = build(tmp_path_factory.mktemp("frame_c"), EXPORTS, ["frame.c", "crc32c.c"])
     loaded.word.restype = loaded.span.restype = ctypes.c_uint64
     loaded.distance.restype = loaded.ls_frame_crc.restype = ctypes.c_uint32
     return loaded

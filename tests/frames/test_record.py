@@ -54,6 +54,7 @@ def test_a_view_equals_bytes_and_hashes_alike_even_if_writable() -> None:
 
 def test_a_record_equals_nothing_else_and_has_no_order() -> None:
     assert RECORD != (4096, "orders", 7, 1, b"payload")
+    assert RECORD.__eq__(object()) is NotImplemented
     with pytest.raises(TypeError):
         OTHERS[0] > RECORD  # type: ignore[operator]  # noqa: B015
 
@@ -118,6 +119,7 @@ def test_a_payload_view_is_flat_and_of_bytes() -> None:
     for view in (memoryview(bytes(8)).cast("Q"), memoryview(bytes(8)).cast("B", [2, 4])):
         with pytest.raises(TypeError, match="flat memoryview of single bytes"):
             Record(8, "g", 1, 1, view)
+        view.release()  # a BufferError if the refused record still held it
 
 
 @pytest.mark.parametrize(("name", "value"), [("lsn", -1), ("seq", 2**64), ("kind", 256)])

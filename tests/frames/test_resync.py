@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logstore import frames
@@ -60,6 +60,7 @@ def test_a_frame_inside_a_payload_is_found_only_if_it_lies_at_its_own_lsn() -> N
         assert frames.resync(damaged_data, FIRST_LSN, SALT, 2**63) == found
 
 
+@settings(deadline=None)
 @given(st.data(), logs, st.integers(0, 64), st.integers(0, 600))
 def test_the_first_frame_is_found_that_the_reference_accepts(
     data: st.DataObject, log: list[Frame], skipped: int, room: int

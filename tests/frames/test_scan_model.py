@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from logstore import frames
@@ -38,6 +38,7 @@ def expected(
     return records, end_lsn, {"end": frames.END, "short": frames.SHORT, "bad": frames.BAD}[why]
 
 
+@settings(deadline=None)
 @given(st.data(), logs, st.integers(0, 2**10 - 1), st.integers(0, 12), st.booleans())
 @example(None, lay_out([Frame(b"12345678")]), 2, 1, True)
 def test_scan_agrees_with_the_reference(
@@ -55,6 +56,7 @@ def test_scan_agrees_with_the_reference(
     assert scanned == expected(stored, limit_lsn, kinds, max_records)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
 def test_any_bytes_at_all_are_judged_as_the_reference_does(
     data: bytes, lsn: int, limit_lsn: int

@@ -69,6 +69,19 @@ def test_every_stride_th_record_of_each_group_is_a_point(stride: int) -> None:
     assert survey(log, stride).points() == expected
 
 
+def test_the_stride_is_64_unless_told_otherwise() -> None:
+    log = lay_out([Frame(b"", seq=seq) for seq in range(1, 200)])
+    made = frames.Survey(FIRST_LSN, SALT)
+    made.feed(encode_all(log), 2**63)
+    assert [seq for _, seq, _ in made.points()] == [1, 65, 129, 193]
+
+
+def test_a_record_without_seq_is_counted_and_moves_no_range() -> None:
+    log = lay_out([Frame(b"", seq=seq) for seq in (5, 6, 0)])
+    assert survey(log).groups() == [(0, 5, 6, 3)]
+    assert survey(lay_out([Frame(b"", seq=0)])).groups() == [(0, 0, 0, 1)]
+
+
 def test_only_records_are_points() -> None:
     log = lay_out([Frame(b"", kind=kind, seq=kind) for kind in range(1, 10)])
     assert [seq for _, seq, _ in survey(log, stride=1).points()] == [1, 2]
@@ -135,6 +148,16 @@ def test_the_digest_covers_every_byte_to_the_end() -> None:
 def test_the_proof_is_the_greatest_claim(distances: list[int], proof_lsn: int) -> None:
     log = lay_out([Frame(b"", distance=distance) for distance in distances])
     assert survey(log).proof_lsn == proof_lsn
+
+
+@pytest.mark.parametrize("above", [0, 8, 1 << 40])
+def test_no_claim_proves_nothing_however_far_the_log_has_grown(above: int) -> None:
+    lsn = 8 * 0xFFFFFFFF + above
+    made = frames.Survey(lsn, SALT)
+    made.feed(Frame(b"", lsn, distance=0xFFFFFFFF).encode(), 2**63)
+    assert (made.end_lsn, made.proof_lsn) == (lsn + 32, 0)
+    made.feed(Frame(b"", lsn + 32, distance=0xFFFFFFFE).encode(), 2**63)
+    assert made.proof_lsn == lsn + 32 - 8 * 0xFFFFFFFE
 
 
 def test_a_bad_frame_proves_nothing() -> None:

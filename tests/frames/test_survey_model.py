@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import crc32c
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logstore import frames
@@ -77,6 +77,7 @@ def expected(data: bytes, limit_lsn: int, stride: int) -> Facts:
     }
 
 
+@settings(deadline=None)
 @given(st.data(), logs, st.integers(1, 4))
 def test_a_survey_agrees_with_the_reference_whole_and_in_pieces(
     data: st.DataObject, log: list[Frame], stride: int

@@ -9,7 +9,7 @@ import pytest
 import logstore
 from tests.conftest import Serve
 from tests.oracle import Oracle
-from tests.service import Writers
+from tests.writers import Writers
 
 pytestmark = pytest.mark.process
 

@@ -75,10 +75,10 @@ class Writer:
         self.n += len(payloads)
 
     def reserve(self) -> None:
-        """Fill a reservation in place; every seventh is given up."""
+        """Fill a reservation in place; give some up."""
         (payload,) = self.payloads(1)
         self.report.issued(self.n + 1, [payload])
-        abort = self.n % 7 == 6
+        abort = (self.n + 1) % self.options.abort_every == 0
         try:
             with self.log.reserve(len(payload)) as reservation:
                 reservation.buffer[:] = payload
@@ -131,6 +131,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--durability", choices=DURABILITIES, default="ring")
     parser.add_argument("--batch", type=int, default=0)
     parser.add_argument("--reserve", action="store_true")
+    parser.add_argument("--abort-every", type=int, default=7, help="of the reservations")
     parser.add_argument("--sizes", default="64")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int)

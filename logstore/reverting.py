@@ -1,0 +1,76 @@
+"""Reverting: a frame in the log that hides what lies before it, back to a given place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from logstore.errors import InvalidArgument, InvalidLSN, NotFound
+from logstore.payloads import EVERY_GROUP, Interval, encode_revert
+from logstore.ring._ring import LAYOUT
+from logstore.ring.layout import Level
+
+if TYPE_CHECKING:
+    from logstore.group import Group
+    from logstore.reading import LogReader
+    from logstore.ring.client import Client
+    from logstore.segments.catalog import Catalog
+
+
+def require_revertable(client: Client, lsn: int) -> None:
+    """Refuse an LSN that is not inside the log.
+
+    Raises:
+        InvalidLSN: It is beyond the end.
+        NotFound: It is below the oldest record.
+    """
+    if lsn > client.ring.load(LAYOUT["head"]):
+        raise InvalidLSN("nothing is appended there yet", lsn=lsn)
+    oldest = client.ring.load(LAYOUT["start"])
+    if lsn < oldest:
+        raise NotFound(f"the oldest record is at LSN {oldest}", lsn=lsn)
+
+
+def require_not_checkpointed(group: Group, catalog: Catalog, seq: int) -> None:
+    """Refuse to revert records that somebody has built on.
+
+    Raises:
+        InvalidArgument: A record of the group at or after `seq` is checkpointed.
+    """
+    done = catalog.checkpointed(group.id)
+    newest = max((last for _, last in done), default=0)
+    if newest >= seq:
+        raise InvalidArgument(
+            f"record {newest} of group {group.name!r} is checkpointed: what was built on it "
+            f"cannot be taken back; revert from seq {newest + 1} on"
+        )
+
+
+def revert(client: Client, reading: LogReader, from_lsn: int, scope: int = EVERY_GROUP) -> int:
+    """Hide what a scope has at or after `from_lsn` and before now; durable on return.
+
+    Returns:
+        The LSN of the revert frame: what is appended behind it is kept.
+    """
+    ring = client.ring
+    with client.duties.reverting():
+        hidden = reading.hidden
+        hidden.refresh()
+        oldest = ring.load(LAYOUT["start"])
+        kept = [
+            earlier
+            for earlier in hidden.intervals
+            if earlier.until_lsn > oldest and not _covered(earlier, from_lsn, scope)
+        ]
+        # The last interval ends at the frame itself, whose LSN nobody knows yet: 0 says so.
+        payload = encode_revert((*kept, Interval(scope, from_lsn, 0)))
+        while (lsn := ring.revert(payload, 0.25)) < 0:
+            client.look_around()
+            if client.state_stops_appends():
+                raise client.state_error()
+    client.await_level(Level.SYNCED, lsn)
+    return lsn
+
+
+def _covered(earlier: Interval, from_lsn: int, scope: int) -> bool:
+    """Tell whether the new interval, which ends later, hides all that an earlier one does."""
+    return earlier.from_lsn >= from_lsn and scope in (EVERY_GROUP, earlier.scope)

@@ -1,0 +1,41 @@
+"""What keeps a log from going on, as its region tells it and as a caller hears it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from logstore.errors import DiskFull, LogstoreError, NotRunning, SyncFailed
+from logstore.ring._ring import LAYOUT, Ring
+from logstore.ring.layout import State
+
+
+def failure(ring: Ring) -> tuple[Path, str, int]:
+    """Return (path, stage, errno) of what made the log FULL or FAILED."""
+    path = ring.read_header(LAYOUT["failure_path"], LAYOUT["failure_path.size"])
+    stage = ring.read_header(LAYOUT["failure_stage"], LAYOUT["failure_stage.size"])
+    return (
+        Path(os.fsdecode(path.split(b"\0", 1)[0])),
+        stage.split(b"\0", 1)[0].decode(errors="replace"),
+        ring.load(LAYOUT["failure_errno"]),
+    )
+
+
+def state_error(ring: Ring, directory: Path) -> LogstoreError:
+    """Return the error that tells a caller why the log does not go on."""
+    state = State(ring.load(LAYOUT["state"]))
+    place, stage, number = failure(ring)
+    if state == State.FULL:
+        return DiskFull(
+            "the disk is full; nothing appended is lost, the log goes on once there is room",
+            path=place,
+            errno=number,
+        )
+    if state == State.FAILED:
+        return SyncFailed(
+            f"{stage} failed: {os.strerror(number)}; stop the service, look at the disk, "
+            "start it again",
+            path=place,
+            errno=number,
+        )
+    return NotRunning(f"the log is {state.name.lower()}; open it again", path=directory)

@@ -1,0 +1,193 @@
+"""From frames to what a reader may see: transactions at their commit, nothing that was reverted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from logstore.format import span
+from logstore.frames import DATA, REVERT, TXN_ABORT, TXN_COMMIT, TXN_PART, Record, kinds_of
+from logstore.payloads import (
+    EVERY_GROUP,
+    PART_PREFIX_SIZE,
+    Interval,
+    decode_commit,
+    decode_revert,
+)
+from logstore.raw import RawReader
+from logstore.ring._ring import LAYOUT
+
+RECORDS: Final = 1 << DATA
+FRAMES: Final = RECORDS | 1 << TXN_PART | 1 << TXN_COMMIT | 1 << TXN_ABORT
+BUFFERED: Final = 4 << 20
+"""Bytes of open transactions that are remembered; larger ones are read again at their commit."""
+
+
+class Hidden:
+    """What was reverted, as the newest revert frame lists it."""
+
+    def __init__(self, raw: RawReader) -> None:
+        self._raw = raw
+        self._ring = raw.client.ring
+        self._newest_lsn = 0
+        self.seen = -1  # the count of reverts that `intervals` is right for
+        self.intervals: tuple[Interval, ...] = ()
+
+    def fresh(self) -> bool:
+        """Tell whether nothing was reverted since the last `refresh`."""
+        return self._ring.load(LAYOUT["revert_count"]) == self.seen
+
+    def refresh(self) -> None:
+        """Learn of the newest revert, if there is a new one."""
+        while not self.fresh():
+            seen = self._ring.load(LAYOUT["revert_count"])
+            newest = self._ring.load(LAYOUT["newest_revert_lsn"])
+            if newest and newest != self._newest_lsn:
+                payload = bytes(self._raw.load(newest, 1 << REVERT).payload)
+                self.intervals = decode_revert(payload, newest)
+                self._newest_lsn = newest
+            self.seen = seen
+
+    def touches(self, first_lsn: int, last_lsn: int) -> bool:
+        """Tell whether any LSN in [first_lsn, last_lsn] may be hidden."""
+        return any(i.from_lsn <= last_lsn and first_lsn < i.until_lsn for i in self.intervals)
+
+    def hides(self, lsn: int, group: int) -> bool:
+        """Tell whether a record of a group at this LSN is hidden."""
+        return any(interval.hides(lsn, group) for interval in self.intervals)
+
+    def voids(self, first_lsn: int, commit_lsn: int) -> bool:
+        """Tell whether a transaction was open across a revert, or its commit is hidden."""
+        return any(
+            first_lsn < i.until_lsn < commit_lsn
+            or (i.scope == EVERY_GROUP and i.from_lsn <= commit_lsn < i.until_lsn)
+            for i in self.intervals
+        )
+
+
+class Piece(NamedTuple):
+    """Records to deliver together.
+
+    Attributes:
+        records: In their order.
+        resume_lsn: Where reading goes on once all of them are done with.
+        whole: They are (the end of) one transaction: before its last record reading would have
+            to resume at the commit. Otherwise reading may resume behind each record.
+    """
+
+    records: list[Record]
+    resume_lsn: int
+    whole: bool
+
+
+class View:
+    """Turn frames into pieces that may be seen. For one iteration."""
+
+    def __init__(
+        self, raw: RawReader, *, group: str | None, uncommitted: bool, reverted: bool, copy: bool
+    ) -> None:
+        self._raw = raw
+        self._group = group
+        self._uncommitted = uncommitted
+        self._show_reverted = reverted
+        self._copy = copy
+        self.hidden = Hidden(raw)
+        self._parts: dict[bytes, list[Record]] = {}
+        self._buffered = 0
+
+    def pieces(self, position: int, limit: int, end: int | None = None) -> Iterator[Piece]:
+        """Iterate over what becomes visible in [position, limit), and below `end`.
+
+        `position` and `limit` are frame boundaries; `end` may be anything.
+        """
+        for chunk in self._raw.chunks(position, limit, FRAMES, copy=self._copy):
+            if end is not None and chunk and chunk[-1].lsn >= end:
+                chunk = [frame for frame in chunk if frame.lsn < end]
+                limit = 0
+            if chunk:
+                yield from self._visible(chunk)
+            if not limit:
+                return
+
+    def _visible(self, chunk: list[Record]) -> Iterator[Piece]:
+        self.hidden.refresh()
+        if kinds_of(chunk) == RECORDS:
+            end = chunk[-1].lsn + span(len(chunk[-1].payload))
+            yield Piece(self.filtered(chunk), end, False)
+        else:
+            yield from self._sorted(chunk)
+
+    def filtered(self, records: list[Record]) -> list[Record]:
+        """Leave out other groups and what was reverted."""
+        if self._group is not None:
+            records = [r for r in records if r.group == self._group]
+        if records and not self._show_reverted and self._touched(records):
+            numbers = {name: number for number, name in enumerate(self._raw.names())}
+            hides = self.hidden.hides
+            records = [r for r in records if not hides(r.lsn, numbers[r.group])]
+        return records
+
+    def _touched(self, records: list[Record]) -> bool:
+        return bool(self.hidden.intervals) and self.hidden.touches(
+            min(records[0].lsn, records[-1].lsn), max(records[0].lsn, records[-1].lsn)
+        )
+
+    def _sorted(self, chunk: list[Record]) -> Iterator[Piece]:
+        """Take a chunk apart that has frames of transactions in it."""
+        run: list[Record] = []
+        for frame in chunk:
+            if frame.kind == DATA:
+                run.append(frame)
+            elif frame.kind == TXN_PART and self._uncommitted:
+                run.append(bare(frame))
+            elif frame.kind == TXN_PART:
+                self._remember(frame)
+            elif frame.kind == TXN_ABORT:
+                self._forget(bytes(frame.payload[:PART_PREFIX_SIZE]))
+            elif not self._uncommitted:
+                yield Piece(self.filtered(run), frame.lsn, False)
+                run = []
+                yield from self._committed(frame)
+        end = chunk[-1].lsn + span(len(chunk[-1].payload))
+        yield Piece(self.filtered(run), end, False)
+
+    def _remember(self, part: Record) -> None:
+        key = bytes(part.payload[:PART_PREFIX_SIZE])
+        if self._buffered < BUFFERED:
+            self._parts.setdefault(key, []).append(bare(part))
+            self._buffered += len(part.payload) + 128
+        else:
+            self._forget(key)
+
+    def _forget(self, key: bytes) -> None:
+        parts = self._parts.pop(key, ())
+        self._buffered -= sum(len(part.payload) + PART_PREFIX_SIZE + 128 for part in parts)
+
+    def _committed(self, commit: Record) -> Iterator[Piece]:
+        """Give a transaction's parts, from memory or by reading them again."""
+        end = commit.lsn + span(len(commit.payload))
+        first, last, count = decode_commit(commit.payload)
+        key = bytes(commit.payload[:PART_PREFIX_SIZE])
+        known = self._parts.get(key, [])
+        self._forget(key)
+        if not self._show_reverted and self.hidden.voids(first, commit.lsn):
+            return
+        if len(known) == count:
+            yield Piece(self.filtered(known), end, True)
+            return
+        # Parts that are gone were needed by nobody any more.
+        first = max(first, self._raw.start())
+        for chunk in self._raw.chunks(first, self._after(last), 1 << TXN_PART, copy=self._copy):
+            parts = [bare(part) for part in chunk if part.payload[:PART_PREFIX_SIZE] == key]
+            yield Piece(self.filtered(parts), commit.lsn, True)
+        yield Piece([], end, True)
+
+    def _after(self, lsn: int) -> int:
+        if lsn < self._raw.start():
+            return 0
+        return lsn + span(len(self._raw.load(lsn, 1 << TXN_PART).payload))
+
+
+def bare(part: Record) -> Record:
+    """Return a transaction's part as its record: without the transaction's id."""
+    return Record(part.lsn, part.group, part.seq, part.kind, part.payload[PART_PREFIX_SIZE:])

@@ -1,0 +1,279 @@
+"""The committer, the syncer or the supervisor dies exactly at a named point, once, and is replaced:
+nothing that was acknowledged is missing, whatever it was doing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from _pytest.mark.structures import ParameterSet
+
+from logstore import Log
+from logstore.files import Directory
+from logstore.segments import manifest
+from tests.conftest import Serve
+from tests.fail_points import FailPoints, points_in_python, until_fired
+from tests.oracle import Oracle
+from tests.programs.writer import Writer
+from tests.service import Service
+
+pytestmark = pytest.mark.crash
+
+SILENCE_S = 2.0
+SEGMENT = 1 << 14
+
+COMMITTER = (
+    "prepare.allocated:2",
+    "rotate.header:2",
+    "rotate.named:2",
+    "rotate.pushed:2",
+    "seal.footer:2",
+    "seal.truncated:2",
+    "seal.sealed:2",
+    "manifest.written:2",
+    "manifest.renamed:2",
+    "drain.published:20",
+    "drain.file:20",
+    "drain.written:20",
+    "guard.release",
+    "reserve.header",
+    "reserve.head",
+    "publish.word",
+)
+SYNCER = ("sync.intent:3", "sync.file:3", "sync.done:3", "sync.published:3")
+STOP_COMMITTER = (
+    "stop.drained",
+    "seal.footer",
+    "seal.truncated",
+    "seal.sealed",
+    "manifest.written",
+    "manifest.renamed",
+    "stop.sealed",
+    "stop.clean",
+    "stop.closed",
+)
+STOP_SUPERVISOR = ("stop.awaited", "stop.workers")
+START = (
+    "prepare.allocated",
+    "rotate.header",
+    "rotate.named",
+    "rotate.pushed",
+    "drain.published",
+    "drain.file",
+    "drain.written",
+    "seal.footer",
+    "seal.truncated",
+    "seal.sealed",
+    "start.salvaged",
+    "recover.sealed",
+    "recover.done",
+    "manifest.written",
+    "manifest.renamed",
+    "start.recovered",
+    "start.unlinked",
+    "create.allocated",
+    "create.semaphore",
+    "create.done",
+    "start.workers",
+    "start.running",
+)
+TORN = ("recover.copied",)
+
+# One of each kind in every run; the others take as long, and are left to the full check.
+EVERY_RUN = frozenset(
+    {
+        ("committer", "rotate.named:2"),
+        ("committer", "rotate.pushed:2"),
+        ("committer", "seal.sealed:2"),
+        ("committer", "manifest.renamed:2"),
+        ("committer", "drain.file:20"),
+        ("committer", "reserve.head"),
+        ("syncer", "sync.intent:3"),
+        ("syncer", "sync.done:3"),
+        ("committer", "manifest.renamed"),
+        ("committer", "stop.sealed"),
+        ("committer", "stop.clean"),
+        ("supervisor", "stop.workers"),
+        ("supervisor", "rotate.named"),
+        ("supervisor", "start.salvaged"),
+        ("supervisor", "recover.sealed"),
+        ("supervisor", "start.recovered"),
+        ("supervisor", "create.allocated"),
+        ("supervisor", "create.done"),
+        ("supervisor", "start.workers"),
+    }
+)
+
+
+def cases(role: str, points: Iterable[str]) -> list[ParameterSet]:
+    """Return parameters (role, point), those not for every run marked as slow."""
+    return [
+        pytest.param(role, point, marks=() if (role, point) in EVERY_RUN else pytest.mark.slow)
+        for point in points
+    ]
+
+
+def test_every_point_in_python_is_tried_by_one_of_these_tests() -> None:
+    tried = {*COMMITTER, *SYNCER, *STOP_COMMITTER, *STOP_SUPERVISOR, *START, *TORN}
+    assert points_in_python() - {point.partition(":")[0] for point in tried} == set()
+
+
+class Load:
+    """A batch writer and one that waits for the disk, both in the test itself, taking turns."""
+
+    def __init__(self, log: Log, oracle: Oracle) -> None:
+        options = argparse.Namespace(batch=5, sizes="0-900", seed=1, abort_every=3)
+        self.pipes = [oracle.listen(), oracle.listen()]
+        self.writers = [
+            Writer(log, argparse.Namespace(**vars(options), writer=n, durability=level, events=fd))
+            for n, level, fd in zip((1, 2), ("ring", "synced"), self.pipes, strict=True)
+        ]
+
+    def turn(self) -> None:
+        """Append a batch, two reservations and a record, and wait for the last."""
+        batches, singles = self.writers
+        batches.append_many()
+        batches.reserve()
+        batches.reserve()
+        singles.append()
+
+    def attach(self, log: Log) -> None:
+        """Go on with another handle."""
+        for writer in self.writers:
+            writer.log = log
+
+    def end(self) -> None:
+        """Report no more."""
+        for fd in self.pipes:
+            os.close(fd)
+
+
+@pytest.mark.parametrize(("role", "point"), cases("committer", COMMITTER) + cases("syncer", SYNCER))
+def test_a_worker_dies_at_a_point_and_everybody_goes_on(
+    role: str, point: str, serve: Serve, oracle: Oracle, armed: FailPoints, tmp_path: Path
+) -> None:
+    once = tmp_path / "once"
+    service = serve(
+        segment_size=SEGMENT,
+        ring_size=1 << 16,
+        environment=armed.arm(point, role=role, once=once),
+    )
+    with service.attach() as log:
+        load = Load(log, oracle)
+        turns = 0
+        while once.exists():
+            load.turn()
+            turns += 1
+            assert turns < 5000, "the point is never reached"
+        for _ in range(20):
+            load.turn()
+        load.end()
+        counters = log.status().counters
+    assert counters[f"{role}_restarts"] == 1
+    oracle.until_all_told()
+    assert max(map(oracle.longest_silence_s, (1, 2))) < SILENCE_S
+    records = service.read_all()
+    oracle.check(records)
+    assert service.stop() == 0
+    service.start()
+    assert service.read_all() == records
+
+
+@pytest.mark.parametrize("empty", [False, True], ids=["with records", "with an empty segment"])
+@pytest.mark.parametrize(
+    ("role", "point"), cases("committer", STOP_COMMITTER) + cases("supervisor", STOP_SUPERVISOR)
+)
+def test_a_process_dies_while_the_service_stops(
+    role: str,
+    point: str,
+    empty: bool,
+    serve: Serve,
+    oracle: Oracle,
+    armed: FailPoints,
+    tmp_path: Path,
+) -> None:
+    if empty and point.startswith("seal."):
+        pytest.skip("an empty segment is not sealed")
+    once = tmp_path / "once"
+    service = serve(environment=armed.arm(point, role=role, once=once))
+    with service.attach() as log:
+        load = Load(log, oracle)
+        for _ in range(0 if empty else 5):
+            load.turn()
+        load.end()
+    code = service.stop()
+    until_fired(once)
+    oracle.until_all_told()
+    if role == "committer":
+        assert code == 0
+        found = manifest_of(service)
+        assert found.clean
+        assert len(found.sealed) == (0 if empty else 1)
+    service.start()
+    oracle.check(service.read_all())
+
+
+def manifest_of(service: Service) -> manifest.Manifest:
+    """Read the manifest of a service that has ended."""
+    with Directory.open(service.path, create=False) as directory:
+        found = manifest.load(directory)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def killed(serve: Serve, oracle: Oracle) -> Iterator[tuple[Service, Load]]:
+    """Return a service that was killed, all of it, while its ring was full of records."""
+    service = serve(segment_size=SEGMENT, ring_size=1 << 16)
+    with service.attach() as log:
+        load = Load(log, oracle)
+    leave_records_in_the_ring(service, load)
+    yield service, load
+    load.end()
+
+
+def leave_records_in_the_ring(service: Service, load: Load) -> None:
+    """Append while the committer is stopped, then kill the whole service."""
+    with service.attach() as log:
+        load.attach(log)
+        load.turn()
+        service.send("supervisor", signal.SIGSTOP)
+        service.send("committer", signal.SIGSTOP)
+        while log.status().ring_used < SEGMENT * 2:
+            load.writers[0].append_many()
+            load.writers[0].reserve()
+        service.kill_all()
+
+
+@pytest.mark.parametrize(("role", "point"), cases("supervisor", START))
+def test_the_supervisor_dies_while_it_starts_after_a_crash(
+    role: str,
+    point: str,
+    killed: tuple[Service, Load],
+    oracle: Oracle,
+    armed: FailPoints,
+    tmp_path: Path,
+) -> None:
+    service, load = killed
+    for number in (1, 2, 3):
+        once = tmp_path / "once"
+        service.environment = armed.arm(f"{point}:{number}", role=role, once=once)
+        answer = service.try_start()
+        if once.exists():
+            assert answer == {}
+            assert number > 1, f"{point} is never reached"
+            break
+        assert service.process is not None
+        service.process.wait(10)
+        service.environment = {}
+        service.start()
+        if number < 3:
+            leave_records_in_the_ring(service, load)
+    load.end()
+    load.pipes = []
+    oracle.until_all_told()
+    oracle.check(service.read_all())
