@@ -1,5 +1,7 @@
 """One ordered, durable log that several processes on one machine share."""
 
+from logstore.cursor import Cursor
+from logstore.cursors import CursorStatus
 from logstore.errors import (
     Closed,
     Compacted,
@@ -26,6 +28,7 @@ from logstore.errors import (
     Unsupported,
 )
 from logstore.frames import Record
+from logstore.group import Group, GroupStatus
 from logstore.log import Log
 from logstore.lsn import FIRST_LSN, Durability, Watermarks
 from logstore.opening import attach, open
@@ -37,8 +40,12 @@ __all__ = [
     "Closed",
     "Compacted",
     "Corruption",
+    "Cursor",
+    "CursorStatus",
     "DiskFull",
     "Durability",
+    "Group",
+    "GroupStatus",
     "InUse",
     "IncompatibleFormat",
     "InvalidArgument",

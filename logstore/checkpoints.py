@@ -11,7 +11,6 @@ from logstore.frames import CHECKPOINT, Record
 from logstore.payloads import CheckpointCommands, CheckpointRanges, encode_checkpoint
 from logstore.ring._ring import LAYOUT
 from logstore.ring.layout import Level, group_offset
-from logstore.segments.fold import catalog_at
 from logstore.segments.ranges import RangeSet
 from logstore.transaction import Transaction
 
@@ -41,13 +40,6 @@ class Checkpoints:
 
     def __contains__(self, seq: object) -> bool:
         return isinstance(seq, int) and any(first <= seq <= last for first, last in self.ranges)
-
-
-def catalog_now(group: Group, level: Level = Level.WRITTEN) -> Catalog:
-    """Return the catalog of the whole log as far as a level goes now; blocks on the disk."""
-    log = group.log
-    raw = log._reading.raw
-    return catalog_at(raw.directory, log._client.identity.uuid, raw.limit(level))
 
 
 def state_of(group: Group, catalog: Catalog) -> Checkpoints:
@@ -136,7 +128,7 @@ def replay(
 ) -> int:
     """Apply every committed, kept, not checkpointed record of a group; see `Log.replay`."""
     limit = group._ring.load(LAYOUT["synced"])
-    catalog = catalog_now(group, Level.SYNCED)
+    catalog = group.log._reading.catalog(Level.SYNCED)
     if on_checkpoints is not None:
         on_checkpoints(state_of(group, catalog))
     done = catalog.checkpointed(group.id)

@@ -116,6 +116,7 @@ class Directory:
         with self._place(name):
             try:
                 os.mkdir(name, mode, dir_fd=self.fd)
+                os.chmod(name, mode, dir_fd=self.fd)  # whatever the umask
             except FileExistsError:
                 found = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
                 if not stat.S_ISDIR(found.st_mode):

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from logstore import checkpoints, reverting
 from logstore.checkpoints import Checkpoints, Commands
+from logstore.cursor import Cursor
 from logstore.errors import InvalidArgument
 from logstore.frames import Record
 from logstore.lsn import Durability
+from logstore.places import Start
 from logstore.ring._ring import Ring
-from logstore.ring.layout import group_offset
+from logstore.ring.layout import Level, group_offset
 from logstore.timeouts import require_timeout
 from logstore.writing import Writer
 
@@ -25,6 +27,8 @@ class GroupStatus:
     """Say how far a group is, in seqs.
 
     Attributes:
+        name: Its name.
+        id: Its number in the log's frames.
         appended: The newest seq given out.
         synced: The newest seq that is durable.
         checkpointed: All seqs up to here are checkpointed.
@@ -33,6 +37,7 @@ class GroupStatus:
     """
 
     name: str
+    id: int
     appended: int
     synced: int
     checkpointed: int
@@ -58,6 +63,23 @@ class Group(Writer):
     def _ring(self) -> Ring:  # type: ignore[override]
         # Always the log's: a forked child's first use attaches the log anew.
         return self.log._ring
+
+    def cursor(
+        self,
+        name: str,
+        *,
+        start: Start = "oldest",
+        durability: Durability = "synced",
+        save_interval_s: float = 0.1,
+    ) -> Cursor:
+        """Open the durable cursor of this name on the group; otherwise as `Log.cursor`."""
+        return self.log.cursor(
+            name,
+            group=self.name,
+            start=start,
+            durability=durability,
+            save_interval_s=save_interval_s,
+        )
 
     def __repr__(self) -> str:
         return f"<logstore.Group {self.name!r} of {self.log!r}>"
@@ -153,7 +175,7 @@ class Group(Writer):
 
     def checkpoints(self) -> Checkpoints:
         """Return what is checkpointed so far; reads the log's newest files."""
-        return checkpoints.state_of(self, checkpoints.catalog_now(self))
+        return checkpoints.state_of(self, self.log._reading.catalog(Level.WRITTEN))
 
     def revert(self, seq: int) -> int:
         """Hide this group's records from `seq` on; durable on return; otherwise as `Log.revert`.
@@ -164,15 +186,17 @@ class Group(Writer):
         """
         self.log._require_writable()
         reading = self.log._reading
-        reverting.require_not_checkpointed(self, checkpoints.catalog_now(self), _seq(seq))
+        catalog = reading.catalog(Level.WRITTEN)
+        reverting.require_not_checkpointed(catalog, self.id, self.name, _seq(seq))
         return reverting.revert(self.log._client, reading, reading.lsn_of(self, seq), self.id)
 
     def status(self) -> GroupStatus:
         """Return how far the group is; reads the log's newest files, blocks nobody."""
-        done = checkpoints.catalog_now(self).checkpointed(self.id)
+        done = self.log._reading.catalog(Level.WRITTEN).checkpointed(self.id)
         appended = self._ring.load(group_offset(self.id, "seq"))
         return GroupStatus(
             name=self.name,
+            id=self.id,
             appended=appended,
             synced=self.log._reading.synced_seq(self),
             checkpointed=done.prefix_end,

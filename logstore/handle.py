@@ -16,6 +16,7 @@ from logstore.ring.client import Client
 
 if TYPE_CHECKING:
     from logstore.aio import AsyncLog
+    from logstore.cursor import Cursor
 
 _CLOSED: Final = "this log object is closed; open or attach again"
 
@@ -56,6 +57,7 @@ class Handle:
         self._reader: LogReader | None = None
         self._aio: AsyncLog | None = None
         self._group_numbers: dict[str, int] = {"default": 0}  # they never change
+        self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
         self._closed = False
         _handles.add(self)
 
@@ -92,7 +94,9 @@ class Handle:
         return cast(Ring, _ReadOnlyRing(client.ring)) if client.read_only else client.ring
 
     def _after_fork(self) -> None:
-        """Forget the parent's client: its lock must tell of the parent alone."""
+        """Forget the parent's client and cursors: their locks must tell of the parent alone."""
+        for cursor in list(self._cursors):
+            cursor.close()
         if self._client_now is not None:
             self._client_now.forsake()
         self._client_now = None
@@ -103,9 +107,12 @@ class Handle:
         """Detach; idempotent.
 
         Makes nothing durable: what is in the ring stays there and reaches the disk by itself. A
-        call that blocks in another thread ends with `Closed`.
+        call that blocks in another thread ends with `Closed`. Cursors of this object are closed,
+        and so saved, before.
         """
         if not self._closed:
+            for cursor in list(self._cursors):
+                cursor.close()
             self._closed = True
             _handles.discard(self)
             if self._aio is not None:

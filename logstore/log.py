@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from logstore import checkpoints, reverting, status
 from logstore.checkpoints import Checkpoints
+from logstore.consuming import Consuming
 from logstore.errors import InvalidLSN, NotFound, ReadOnly
 from logstore.frames import Record
 from logstore.group import Group
-from logstore.handle import Handle
 from logstore.lsn import Durability, Watermarks, require_durability, require_lsn
 from logstore.reading import Selection
 from logstore.ring import groups
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from logstore.aio import AsyncLog
 
 
-class Log(Handle, Writer):
+class Log(Consuming, Writer):
     """One process's handle on a running log.
 
     Threads may share it. A forked child may go on using it: its first call attaches anew. A
@@ -260,18 +260,8 @@ class Log(Handle, Writer):
         """
         self._require_writable()
         reverting.require_revertable(self._client, require_lsn(lsn))
-        if lsn < self._ring.load(LAYOUT["head"]):
-            self._require_no_checkpoint_from(lsn)
+        reverting.require_no_checkpoint_from(self._client, self._reading, lsn)
         return reverting.revert(self._client, self._reading, lsn)
-
-    def _require_no_checkpoint_from(self, lsn: int) -> None:
-        self._client.await_level(Level.WRITTEN, lsn)
-        catalog = checkpoints.catalog_now(self.group("default"))
-        for number, name in enumerate(self.groups()):
-            if catalog.checkpointed(number):
-                group = Group(self, name, number)
-                first_seq = self._reading.finder.first_seq_from(number, lsn)
-                reverting.require_not_checkpointed(group, catalog, first_seq)
 
     def _require_writable(self) -> None:
         self._require_open()

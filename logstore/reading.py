@@ -14,11 +14,13 @@ from logstore.raw import RawReader
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
 from logstore.ring.layout import Level, group_offset
+from logstore.segments.fold import catalog_at
 from logstore.segments.search import Finder
 from logstore.visible import Hidden, Piece, View, bare
 
 if TYPE_CHECKING:
     from logstore.group import Group
+    from logstore.segments.catalog import Catalog
     from logstore.segments.ranges import RangeSet
 
 RECENT: Final = 1 << 20
@@ -59,6 +61,7 @@ class LogReader:
     def _view(self, what: Selection) -> View:
         return View(
             self.raw,
+            Hidden(self.raw),
             group=what.group,
             uncommitted=what.uncommitted,
             reverted=what.reverted,
@@ -157,6 +160,10 @@ class LogReader:
             limit = partial(self.raw.limit, Level.WRITTEN)
             self._finder = Finder(self.raw.directory, self._client.identity.uuid, limit)
         return self._finder
+
+    def catalog(self, level: Level) -> Catalog:
+        """Return what the log means as far as a level goes now; reads its newest files."""
+        return catalog_at(self.raw.directory, self._client.identity.uuid, self.raw.limit(level))
 
     def segment_of(self, group: Group, seq: int) -> int:
         """Return where the segment with a record begins."""

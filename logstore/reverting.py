@@ -10,7 +10,6 @@ from logstore.ring._ring import LAYOUT
 from logstore.ring.layout import Level
 
 if TYPE_CHECKING:
-    from logstore.group import Group
     from logstore.reading import LogReader
     from logstore.ring.client import Client
     from logstore.segments.catalog import Catalog
@@ -30,19 +29,34 @@ def require_revertable(client: Client, lsn: int) -> None:
         raise NotFound(f"the oldest record is at LSN {oldest}", lsn=lsn)
 
 
-def require_not_checkpointed(group: Group, catalog: Catalog, seq: int) -> None:
+def require_not_checkpointed(catalog: Catalog, number: int, name: str, seq: int) -> None:
     """Refuse to revert records that somebody has built on.
 
     Raises:
         InvalidArgument: A record of the group at or after `seq` is checkpointed.
     """
-    done = catalog.checkpointed(group.id)
-    newest = max((last for _, last in done), default=0)
+    newest = max((last for _, last in catalog.checkpointed(number)), default=0)
     if newest >= seq:
         raise InvalidArgument(
-            f"record {newest} of group {group.name!r} is checkpointed: what was built on it "
-            f"cannot be taken back; revert from seq {newest + 1} on"
+            f"record {newest} of group {name!r} is checkpointed: what was built on it cannot be "
+            f"taken back; revert from seq {newest + 1} on"
         )
+
+
+def require_no_checkpoint_from(client: Client, reading: LogReader, lsn: int) -> None:
+    """Refuse to revert to an LSN behind which a record of any group is checkpointed.
+
+    Raises:
+        InvalidArgument: One is.
+    """
+    if lsn == client.ring.load(LAYOUT["head"]):
+        return
+    client.await_level(Level.WRITTEN, lsn)
+    catalog = reading.catalog(Level.WRITTEN)
+    for number, name in enumerate(reading.raw.names()):
+        if catalog.checkpointed(number):
+            first_seq = reading.finder.first_seq_from(number, lsn)
+            require_not_checkpointed(catalog, number, name, first_seq)
 
 
 def revert(client: Client, reading: LogReader, from_lsn: int, scope: int = EVERY_GROUP) -> int:

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from logstore.cursors import CursorStatus, listing
 from logstore.errors import PermissionDenied
+from logstore.files import Directory
 from logstore.lsn import Watermarks
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.client import Client
@@ -62,6 +64,7 @@ class Status:
         bytes_on_disk: Size of all segment files, preparation included.
         histograms: Name to counts; bucket i counts values from 2**i to 2**(i+1) - 1, in
             nanoseconds (append_stall, durable_wait, sync_time) or bytes (drain_size).
+        cursors: Every durable cursor, with its saved position.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Status:
     segments: int
     bytes_on_disk: int
     clients: list[ClientStatus]
+    cursors: list[CursorStatus]
     counters: dict[str, int]
     histograms: dict[str, list[int]]
 
@@ -129,6 +133,7 @@ def sample(client: Client) -> Status:
         segments=sum(1 for name in sizes if name.endswith(".seg")),
         bytes_on_disk=sum(sizes.values()),
         clients=clients,
+        cursors=_cursors(identity.directory, marks.synced),
         counters=_counters(ring),
         histograms=_histograms(ring),
     )
@@ -160,11 +165,17 @@ def _segment_sizes(directory: Path) -> dict[str, int]:
     return found
 
 
+def _cursors(path: Path, synced_lsn: int) -> list[CursorStatus]:
+    with suppress(PermissionDenied), Directory.open(path, create=False) as directory:
+        return listing(directory, synced_lsn)
+    return []  # to who may not see them
+
+
 def _clients(client: Client) -> list[ClientStatus]:
     """Describe the client table. Who may not ask the lock file is told that everybody lives."""
     locks: LockFile | None = None
     with suppress(PermissionDenied, FileNotFoundError):
-        locks = LockFile(client.identity.directory)
+        locks = LockFile(client.identity.directory, read_only=True)
     try:
         described = (_client(client, index, locks) for index in range(CLIENTS))
         return [status for status in described if status is not None]

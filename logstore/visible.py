@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from logstore.format import span
 from logstore.frames import DATA, REVERT, TXN_ABORT, TXN_COMMIT, TXN_PART, Record, kinds_of
@@ -23,30 +23,37 @@ BUFFERED: Final = 4 << 20
 """Bytes of open transactions that are remembered; larger ones are read again at their commit."""
 
 
-class Hidden:
-    """What was reverted, as the newest revert frame lists it."""
+class Frames(Protocol):
+    """What a view looks at: a running log, or files alone."""
 
-    def __init__(self, raw: RawReader) -> None:
-        self._raw = raw
-        self._ring = raw.client.ring
-        self._newest_lsn = 0
-        self.seen = -1  # the count of reverts that `intervals` is right for
-        self.intervals: tuple[Interval, ...] = ()
+    def start(self) -> int:
+        """Return the LSN of the oldest frame there may be."""
+
+    def names(self) -> list[str]:
+        """Return the group names by id."""
+
+    def chunks(
+        self, position: int, limit: int, kinds: int, *, copy: bool = True
+    ) -> Iterator[list[Record]]:
+        """Iterate over lists of frames in [position, limit); both are frame boundaries."""
+
+    def load(self, lsn: int, kinds: int) -> Record:
+        """Return the frame at `lsn` if it is of one of the kinds."""
+
+
+class Intervals:
+    """What was reverted, once and for all."""
+
+    def __init__(self, intervals: tuple[Interval, ...] = ()) -> None:
+        self.intervals = intervals
+        self.seen = 0
 
     def fresh(self) -> bool:
         """Tell whether nothing was reverted since the last `refresh`."""
-        return self._ring.load(LAYOUT["revert_count"]) == self.seen
+        return True
 
     def refresh(self) -> None:
         """Learn of the newest revert, if there is a new one."""
-        while not self.fresh():
-            seen = self._ring.load(LAYOUT["revert_count"])
-            newest = self._ring.load(LAYOUT["newest_revert_lsn"])
-            if newest and newest != self._newest_lsn:
-                payload = bytes(self._raw.load(newest, 1 << REVERT).payload)
-                self.intervals = decode_revert(payload, newest)
-                self._newest_lsn = newest
-            self.seen = seen
 
     def touches(self, first_lsn: int, last_lsn: int) -> bool:
         """Tell whether any LSN in [first_lsn, last_lsn] may be hidden."""
@@ -63,6 +70,32 @@ class Hidden:
             or (i.scope == EVERY_GROUP and i.from_lsn <= commit_lsn < i.until_lsn)
             for i in self.intervals
         )
+
+
+class Hidden(Intervals):
+    """What was reverted in a running log, as the newest revert frame lists it."""
+
+    def __init__(self, raw: RawReader) -> None:
+        super().__init__()
+        self._raw = raw
+        self._ring = raw.client.ring
+        self._newest_lsn = 0
+        self.seen = -1  # the count of reverts that `intervals` is right for
+
+    def fresh(self) -> bool:
+        """Tell whether nothing was reverted since the last `refresh`."""
+        return self._ring.load(LAYOUT["revert_count"]) == self.seen
+
+    def refresh(self) -> None:
+        """Learn of the newest revert, if there is a new one."""
+        while not self.fresh():
+            seen = self._ring.load(LAYOUT["revert_count"])
+            newest = self._ring.load(LAYOUT["newest_revert_lsn"])
+            if newest and newest != self._newest_lsn:
+                payload = bytes(self._raw.load(newest, 1 << REVERT).payload)
+                self.intervals = decode_revert(payload, newest)
+                self._newest_lsn = newest
+            self.seen = seen
 
 
 class Piece(NamedTuple):
@@ -84,14 +117,21 @@ class View:
     """Turn frames into pieces that may be seen. For one iteration."""
 
     def __init__(
-        self, raw: RawReader, *, group: str | None, uncommitted: bool, reverted: bool, copy: bool
+        self,
+        raw: Frames,
+        hidden: Intervals,
+        *,
+        group: str | None = None,
+        uncommitted: bool = False,
+        reverted: bool = False,
+        copy: bool = True,
     ) -> None:
         self._raw = raw
         self._group = group
         self._uncommitted = uncommitted
         self._show_reverted = reverted
         self._copy = copy
-        self.hidden = Hidden(raw)
+        self.hidden = hidden
         self._parts: dict[bytes, list[Record]] = {}
         self._buffered = 0
 
@@ -126,6 +166,26 @@ class View:
             hides = self.hidden.hides
             records = [r for r in records if not hides(r.lsn, numbers[r.group])]
         return records
+
+    def shown(self, piece: Piece) -> Iterator[Record]:
+        """Iterate over a piece's records; what is reverted meanwhile is left out at once.
+
+        Records of a transaction are left out together, or not any more.
+        """
+        if piece.whole:
+            yield from piece.records
+            return
+        rest = piece.records
+        while rest:
+            for index, record in enumerate(rest):
+                if not self.hidden.fresh():
+                    rest = rest[index:]
+                    break
+                yield record
+            else:
+                return
+            self.hidden.refresh()
+            rest = self.filtered(rest)
 
     def _touched(self, records: list[Record]) -> bool:
         return bool(self.hidden.intervals) and self.hidden.touches(
@@ -170,6 +230,8 @@ class View:
         key = bytes(commit.payload[:PART_PREFIX_SIZE])
         known = self._parts.get(key, [])
         self._forget(key)
+        # Asked anew: whoever takes the pieces may have been busy since the chunk was read.
+        self.hidden.refresh()
         if not self._show_reverted and self.hidden.voids(first, commit.lsn):
             return
         if len(known) == count:
@@ -177,10 +239,14 @@ class View:
             return
         # Parts that are gone were needed by nobody any more.
         first = max(first, self._raw.start())
+        held: list[Record] = []  # one piece is held back: the last one resumes behind the commit
         for chunk in self._raw.chunks(first, self._after(last), 1 << TXN_PART, copy=self._copy):
             parts = [bare(part) for part in chunk if part.payload[:PART_PREFIX_SIZE] == key]
-            yield Piece(self.filtered(parts), commit.lsn, True)
-        yield Piece([], end, True)
+            parts = self.filtered(parts)
+            if parts and held:
+                yield Piece(held, commit.lsn, True)
+            held = parts or held
+        yield Piece(held, end, True)
 
     def _after(self, lsn: int) -> int:
         if lsn < self._raw.start():

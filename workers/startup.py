@@ -37,6 +37,8 @@ from logstore.segments.recover import recover
 from logstore.segments.recovery import Region, StartFacts, StartVerdict, start_verdict
 from logstore.workers.committer import Committer
 
+REOPEN_S: Final = 10.0
+LOOK_AGAIN_S: Final = 0.01
 SERVICE_LOG: Final = "service.log"
 _OURS: Final = frozenset({LOCK_FILE, OPTIONS_FILE, SERVICE_LOG, "lost+found", "MANIFEST.tmp"})
 
@@ -74,6 +76,8 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
     if verdict is StartVerdict.ADOPT and attached is not None:
         if chosen != found.name:
             raise InUse(f"the log runs under the name {found.name!r}", path=directory.path)
+        if not _reopen(attached[0], lock, directory.path):
+            return start(directory, lock, options, name)
         return Started(Client(found.name, role=SUPERVISOR, attached=attached, lock=lock), True)
     synced = written = 0
     if verdict is StartVerdict.SALVAGE and attached is not None:
@@ -90,6 +94,31 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
         region.unlink(used)
     point("start.unlinked")
     return Started(_create(directory.path, manifest, footer, options, lock), False)
+
+
+def _reopen(ring: Ring, lock: LockFile, path: Path) -> bool:
+    """Take back a stop that did not come to its end; False if it has come to it meanwhile.
+
+    A committer that lives may be closing the log at this moment: then nothing may be appended any
+    more, and it is waited for. One that comes up later finds the log running again.
+
+    Raises:
+        NotRunning: It does not come to an end, because a live writer does not finish a record.
+    """
+    deadline = time.monotonic() + REOPEN_S
+    while ring.load(LAYOUT["state"]) == State.DRAINING:
+        if lock.take(COMMITTER):
+            if ring.load(LAYOUT["state"]) == State.DRAINING:
+                ring.set_state(State.RUNNING)
+            lock.release(COMMITTER)
+            break
+        if time.monotonic() > deadline:
+            raise NotRunning(
+                "the log is stopping, and waits for a record that its writer does not finish",
+                path=path,
+            )
+        time.sleep(LOOK_AGAIN_S)
+    return ring.load(LAYOUT["state"]) != State.CLOSED
 
 
 def _new_log(directory: Directory, name: str | None) -> Manifest:

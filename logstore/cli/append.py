@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
 import logstore
 from logstore.cli.arguments import durability_option, json_option, log_argument
-from logstore.cli.attaching import attach
 from logstore.cli.input_records import batches_of, line_records, opened_input, prefixed_records
 from logstore.cli.output import plural, print_json
 from logstore.errors import LogstoreError
 from logstore.lsn import Durability
+from logstore.writing import Writer
 
 
 @dataclass(slots=True)
@@ -46,9 +47,7 @@ class Tally:
     metavar="N",
     help="Make N records one batch: after a crash all of them are there, or none.",
 )
-@click.option(
-    "--start-service", is_flag=True, help="Start a service if none runs; LOG is a directory."
-)
+@click.option("--group", metavar="NAME", help="Append to this group; made if it is not there.")
 @durability_option("ring", "What all records have reached when the command ends.")
 @json_option
 def command(
@@ -56,11 +55,15 @@ def command(
     files: tuple[str, ...],
     length_prefixed: bool,
     batch: int,
-    start_service: bool,
+    group: str | None,
     durability: Durability,
     as_json: bool,
 ) -> None:
     """Append lines or length-prefixed records.
+
+    LOG as a path (it has a slash, or is a directory) opens the log there: makes it if it is new,
+    and starts a service if none runs, which ends a little after its last client. LOG as a bare
+    name attaches to the running log of that name.
 
     Each line of each FILE becomes a record, without its newline; `-`, or no FILE, is standard
     input. How many were appended and the last position go to standard error, also when the
@@ -68,12 +71,13 @@ def command(
 
     \b
     Examples:
-      logstore append orders lines.txt --durability synced
+      logstore append data/orders lines.txt --durability synced
       tail -f app.log | logstore append orders -
     """
     tally = Tally()
     try:
-        with logstore.open(log) if start_service else attach(log) as opened:
+        with _opened(log) as opened:
+            writer = opened if group is None else opened.group(group)
             for name in files or ("-",):
                 with opened_input(name) as stream:
                     shown = "<stdin>" if name == "-" else name
@@ -82,7 +86,7 @@ def command(
                         if length_prefixed
                         else line_records(stream, shown)
                     )
-                    _append(opened, records, batch, shown, tally)
+                    _append(writer, records, batch, shown, tally)
             if tally.last_lsn is not None and durability != "ring":
                 opened.wait(tally.last_lsn, durability)
     finally:
@@ -101,9 +105,14 @@ def command(
         )
 
 
-def _append(
-    log: logstore.Log, records: Iterable[bytes], batch: int, shown: str, tally: Tally
-) -> None:
+def _opened(log: str) -> logstore.Log:
+    """Open a log given as a path, with its service if none runs; attach to one given by name."""
+    if "/" in log or Path(log).is_dir():
+        return logstore.open(log)
+    return logstore.attach(log)
+
+
+def _append(log: Writer, records: Iterable[bytes], batch: int, shown: str, tally: Tally) -> None:
     number = 0
     for payloads in batches_of(records, batch):
         try:

@@ -18,6 +18,9 @@ COMMANDS: Final = {
     "append": "Append lines or length-prefixed records.",
     "read": "Print records from the log's start or from an LSN on.",
     "follow": "Print records as they become durable, like tail -f.",
+    "groups": "List the groups and how far each is.",
+    "cursors": "List durable cursors; move or delete one.",
+    "revert": "Hide everything from an LSN on.",
     "status": "Show what the service and its clients do.",
     "top": "Watch the service live.",
     "verify": "Check every byte on disk; safe on a live log.",
@@ -28,7 +31,7 @@ COMMANDS: Final = {
 EPILOG: Final = """\b
 Examples:
   logstore serve data/orders &
-  cat lines.txt | logstore append orders - --durability synced
+  cat lines.txt | logstore append data/orders - --durability synced
   logstore read orders | head
   logstore status orders --json
 

@@ -15,10 +15,15 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 def lsn_option(flag: str, meaning: str) -> Callable[[_Command], _Command]:
     """Declare an option that takes a log position, as `append` and `read` print it."""
-    return click.option(flag, type=_lsn, metavar="LSN", help=meaning)
+    return click.option(flag, type=parsed_lsn, metavar="LSN", help=meaning)
 
 
-def _lsn(text: str) -> int:
+def parsed_lsn(text: str) -> int:
+    """Read a log position.
+
+    Raises:
+        click.BadParameter: It is none.
+    """
     try:
         return require_lsn(int(text))
     except InvalidLSN as error:
@@ -28,6 +33,10 @@ def _lsn(text: str) -> int:
 
 
 log_argument = click.argument("log", metavar="LOG")
+
+group_option = click.option("--group", metavar="NAME", help="Records of this group alone.")
+
+yes_option = click.option("--yes", is_flag=True, help="Do it; without this nothing is changed.")
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON objects, one a line, for programs."

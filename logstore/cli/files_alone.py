@@ -4,25 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from logstore.cli.output import column_lines, count_text, plural, size_text
+from logstore.cursors import CursorStatus, listing
 from logstore.errors import NotFound
 from logstore.files import Directory
-from logstore.format import Kind
+from logstore.group import GroupStatus
 from logstore.lsn import Durability
 from logstore.segments import manifest as manifests
+from logstore.segments.catalog import Catalog
+from logstore.segments.catalog_sections import catalog_of
 from logstore.segments.disk_errors import reading
+from logstore.segments.fold import catalog_at
 from logstore.segments.footer import GroupRange
 from logstore.segments.inventory import newest_footer, take_inventory
 from logstore.segments.reader import SegmentReader
 from logstore.segments.segment import segment_name
 from logstore.segments.tail import make_plan
+from logstore.visible import Intervals, View
 
 if TYPE_CHECKING:
     from logstore.frames import Record
 
-_VISIBLE: Final = 1 << Kind.DATA
+
+class _Frames:
+    """The frames in the files of one log, as a view wants them."""
+
+    def __init__(
+        self, directory: Directory, manifest: manifests.Manifest, names: list[str], end_lsn: int
+    ) -> None:
+        self._directory = directory
+        self._manifest = manifest
+        self._names = names
+        self._end_lsn = end_lsn
+
+    def start(self) -> int:
+        return self._manifest.start_lsn
+
+    def names(self) -> list[str]:
+        return self._names
+
+    def chunks(
+        self, position: int, limit: int, kinds: int, *, copy: bool = True
+    ) -> Iterator[list[Record]]:
+        with SegmentReader(self._directory, self._manifest.uuid) as reader:
+            end = min(limit, self._end_lsn)
+            yield from reader.chunks(position, lambda: end, self._names, kinds=kinds, copy=copy)
+
+    def load(self, lsn: int, kinds: int) -> Record:
+        with SegmentReader(self._directory, self._manifest.uuid) as reader:
+            return reader.load(lsn, self._end_lsn, self._names, kinds=kinds)
 
 
 class FilesAlone:
@@ -46,6 +78,8 @@ class FilesAlone:
         plan = make_plan(directory, manifest, self._tail, newest, synced_lsn=0, written_lsn=0)
         self._footer = plan.steps[-1].footer if plan.steps else newest
         self.end_lsn = plan.end_lsn
+        names = self._footer.names() if self._footer else []
+        self._frames = _Frames(directory, manifest, names, self.end_lsn)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -79,16 +113,24 @@ class FilesAlone:
         end: int | None = None,
         *,
         durability: Durability = "synced",
+        group: str | None = None,
+        uncommitted: bool = False,
+        reverted: bool = False,
     ) -> Iterator[Record]:
-        """Yield the records from `start` up to `end`; every level is what the files hold."""
+        """Iterate over records as `Log.read`; every level is what the files hold.
+
+        Raises:
+            NotFound: There is no such group, or `start` is below the oldest record.
+        """
+        names = self._frames.names()
+        if group is not None and group not in names:
+            raise NotFound(f"there is no group {group!r}; there are {', '.join(names)}")
+        catalog = catalog_at(self._directory, self.manifest.uuid, self.end_lsn)
+        hidden = Intervals(catalog.hidden)
+        view = View(self._frames, hidden, group=group, uncommitted=uncommitted, reverted=reverted)
         first = self.manifest.start_lsn if start is None else start
-        names = self._footer.names() if self._footer else []
-        with SegmentReader(self._directory, self.manifest.uuid) as reader:
-            for records in reader.chunks(first, lambda: self.end_lsn, names, kinds=_VISIBLE):
-                if end is not None and records[-1].lsn >= end:
-                    yield from (record for record in records if record.lsn < end)
-                    return
-                yield from records
+        for piece in view.pieces(first, self.end_lsn, end):
+            yield from piece.records
 
     def summary(self) -> dict[str, Any]:
         """Say what the files say, in JSON's types."""
@@ -121,6 +163,27 @@ class FilesAlone:
             ("group", f"{name}, last seq {count_text(seq)}") for name, seq in told["groups"].items()
         ]
         return column_lines(rows)
+
+    def cursors(self) -> list[CursorStatus]:
+        """Return what is known of all cursors, sorted by name."""
+        return listing(self._directory, self.end_lsn)
+
+    def group_statuses(self) -> list[GroupStatus]:
+        """Say how far each group is, as far as the files tell."""
+        catalog = catalog_of(self._footer)
+        return [self._group_status(one, catalog) for one in self._groups()]
+
+    def _group_status(self, group: GroupRange, catalog: Catalog) -> GroupStatus:
+        done = catalog.checkpointed(group.id)
+        return GroupStatus(
+            name=group.name,
+            id=group.id,
+            appended=group.last_seq,
+            synced=group.last_seq,
+            checkpointed=done.prefix_end,
+            pending=group.last_seq - done.clipped(1, max(group.last_seq, 1)).count,
+            oldest_needed_lsn=0,
+        )
 
     def _groups(self) -> tuple[GroupRange, ...]:
         return self._footer.groups if self._footer else ()

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from logstore.cli.arguments import durability_option, log_argument, lsn_option
+from logstore.cli.arguments import durability_option, group_option, log_argument, lsn_option
 from logstore.cli.attaching import attach
 from logstore.cli.records import FORMATS, format_option
 from logstore.lsn import Durability, Watermarks
@@ -17,9 +17,15 @@ from logstore.lsn import Durability, Watermarks
 @lsn_option("--start", "First position; only new records if not given.")
 @click.option("--from-start", is_flag=True, help="Print everything first that the log holds.")
 @durability_option("synced", "Print a record when it has reached this level.")
+@group_option
 @format_option
 def command(
-    log: str, start: int | None, from_start: bool, durability: Durability, form: str
+    log: str,
+    start: int | None,
+    from_start: bool,
+    durability: Durability,
+    group: str | None,
+    form: str,
 ) -> None:
     """Print records as they become durable, like tail -f.
 
@@ -28,6 +34,7 @@ def command(
     \b
     Examples:
       logstore follow orders
+      logstore follow orders --group invoices
       logstore follow orders --from-start --format json
     """
     if from_start and start is not None:
@@ -38,7 +45,7 @@ def command(
         if start is None:
             watermarks = opened.watermarks()
             start = watermarks.start if from_start else position(watermarks, durability)
-        for record in opened.follow(start, durability=durability):
+        for record in opened.follow(start, durability=durability, group=group):
             output.write(encode(record))
             # The next record may take its time; this one shall be seen now.
             output.flush()

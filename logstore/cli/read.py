@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from logstore.cli.arguments import durability_option, log_argument, lsn_option
+from logstore.cli.arguments import durability_option, group_option, log_argument, lsn_option
 from logstore.cli.attaching import open_to_read
 from logstore.cli.records import FORMATS, format_option
 from logstore.lsn import Durability
@@ -17,14 +17,29 @@ from logstore.lsn import Durability
 @lsn_option("--start", "First position; the log's start if not given.")
 @lsn_option("--end", "Stop before this position.")
 @durability_option("synced", "Print only what has reached this level.")
+@group_option
+@click.option(
+    "--uncommitted",
+    is_flag=True,
+    help="Parts of transactions where they lie, be they committed, open or aborted.",
+)
+@click.option("--reverted", is_flag=True, help="What was reverted as well.")
 @format_option
 def command(
-    log: str, start: int | None, end: int | None, durability: Durability, form: str
+    log: str,
+    start: int | None,
+    end: int | None,
+    durability: Durability,
+    group: str | None,
+    uncommitted: bool,
+    reverted: bool,
+    form: str,
 ) -> None:
     """Print records from the log's start or from an LSN on.
 
-    Prints what is there now and ends. Without a running service, LOG must be a directory, and
-    everything that its files hold is printed.
+    Prints what is there now and ends; a transaction's records together, where its commit is.
+    Without a running service, LOG must be a directory, and everything that its files hold is
+    printed.
 
     \b
     Examples:
@@ -34,5 +49,13 @@ def command(
     encode = FORMATS[form]
     write = sys.stdout.buffer.write
     with open_to_read(log) as opened:
-        for record in opened.read(start, end, durability=durability):
+        records = opened.read(
+            start,
+            end,
+            durability=durability,
+            group=group,
+            uncommitted=uncommitted,
+            reverted=reverted,
+        )
+        for record in records:
             write(encode(record))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from logstore.cli.output import column_lines, count_text, duration_text, plural, quantile, size_text
 
 if TYPE_CHECKING:
+    from logstore.cursors import CursorStatus
     from logstore.lsn import Watermarks
     from logstore.status import ClientStatus, Status
 
@@ -64,6 +66,24 @@ def client_lines(clients: list[ClientStatus]) -> list[str]:
     return column_lines(rows, right=(1, 2, 3, 4, 5, 6))
 
 
+def cursor_lines(cursors: list[CursorStatus]) -> list[str]:
+    """List the durable cursors: how far each consumer is, and who it is."""
+    rows = [("cursor", "group", "position", "lag", "saved", "holder")]
+    for cursor in cursors:
+        age_ns = max(0, time.time_ns() - cursor.updated_ns)
+        rows.append(
+            (
+                cursor.name,
+                "(all)" if cursor.group is None else cursor.group,
+                "damaged" if cursor.damaged else count_text(cursor.position_lsn),
+                size_text(cursor.lag),
+                "-" if cursor.damaged else f"{duration_text(age_ns)} ago",
+                "-" if cursor.holder is None else f"pid {cursor.holder}",
+            )
+        )
+    return column_lines(rows, right=(2, 3, 4))
+
+
 def counter_lines(counters: dict[str, int]) -> list[str]:
     """List what has been counted since the region was made."""
     rows = [(name.replace("_", " "), count_text(value)) for name, value in counters.items()]
@@ -85,11 +105,13 @@ def histogram_lines(histograms: dict[str, list[int]]) -> list[str]:
 
 def report_lines(status: Status) -> list[str]:
     """Give the whole status, part by part."""
-    parts = (
+    parts = [
         head_lines(status),
         watermark_lines(status.watermarks),
         client_lines(status.clients),
         counter_lines(status.counters),
         histogram_lines(status.histograms),
-    )
+    ]
+    if status.cursors:
+        parts.insert(3, cursor_lines(status.cursors))
     return [line for part in parts for line in (*part, "")][:-1]

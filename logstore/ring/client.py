@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from logstore.errors import (
@@ -15,6 +16,7 @@ from logstore.errors import (
     LimitReached,
     LogstoreError,
     NotRunning,
+    PermissionDenied,
     RecordTooLarge,
     RevertedError,
     RingFull,
@@ -41,9 +43,7 @@ from logstore.timeouts import Countdown
 
 _LOOK_AGAIN_S: Final = 0.001
 SLICE_S: Final = 0.25
-
-
-_STATES = tuple(State)  # by number: calling the enum costs ten times as much
+_STATES: Final = tuple(State)  # by number: calling the enum costs ten times as much
 
 
 class Client:
@@ -85,15 +85,19 @@ class Client:
         self._pins: dict[object, int] = {}
         self._pins_lock = threading.Lock()
         self.on_reverts: Callable[[int], None] | None = None
-        if not read_only:
-            self._lock = lock or liveness.LockFile(self.identity.directory)
-            self.duties = Duties(self._lock, self.look_around)
-            self._liveness = Liveness(self.ring, self.identity.directory)
-            try:
-                self._take_entry(role)
-            except BaseException:
-                self.close()
-                raise
+        if read_only:
+            # Who may not even read the lock file cannot ask, and hears of a killed service never.
+            with suppress(PermissionDenied, FileNotFoundError):
+                self._liveness = Liveness(self.ring, self.identity.directory, read_only=True)
+            return
+        self._lock = lock or liveness.LockFile(self.identity.directory)
+        self.duties = Duties(self._lock, self.look_around)
+        self._liveness = Liveness(self.ring, self.identity.directory)
+        try:
+            self._take_entry(role)
+        except BaseException:
+            self.close()
+            raise
 
     def _take_entry(self, role: int | None) -> None:
         assert self._lock is not None
@@ -225,6 +229,8 @@ class Client:
     # What the ring calls when it cannot go on.
 
     def _on_status(self, status: int, detail: int) -> None:
+        if status == Status.CLOSED:
+            _refuse()
         if status == Status.TOO_LARGE:
             raise RecordTooLarge(
                 f"{detail} bytes with headers; this ring takes at most "
@@ -270,7 +276,7 @@ class Client:
         """
         if self.ring.closed:
             _refuse()
-        if self._liveness is not None:
+        if self._liveness is not None and not self.read_only:
             repair_guard(self.ring, self._liveness)
         if not self.service_alive():
             raise NotRunning(
@@ -286,7 +292,7 @@ class Client:
         return self.state not in (State.RUNNING, State.STARTING, State.FULL)
 
     def state_error(self) -> LogstoreError:
-        """Return the error that tells a caller why the log does not go on."""
+        """Return the error that tells why the log does not go on."""
         return state_error(self.ring, self.identity.directory)
 
 

@@ -28,11 +28,29 @@ REVERT: Final = RECOVERY + 2
 APPLIER: Final = RECOVERY + 1024
 """The first of the bytes, one for each group, that whoever applies the group's records holds."""
 
+CURSORS: Final = 1 << 62
+"""From here on every name of a cursor has a slot of bytes, of which its holder locks as many as its
+pid says. So whoever finds the lock also learns, in the same look, whose it is."""
+_SLOT_SHIFT: Final = 23  # a pid is at most 2**22: neighbours never touch, or they would be merged
+_SLOT_BITS: Final = 62 - _SLOT_SHIFT
+
 _FLOCK: Final = struct.Struct("hhqqi4x")  # l_type, l_whence, l_start, l_len, l_pid
 
 
-def _command(kind: int, index: int) -> bytes:
-    return _FLOCK.pack(kind, os.SEEK_SET, index, 1, 0)
+def cursor_slot(name: str) -> int:
+    """Return the first byte of a cursor's slot; it follows from the name alone.
+
+    Two names share a slot once in 2**39. They could then not be held at the same time.
+    """
+    # Imported here: most programs have no cursors, and it takes a while.
+    from hashlib import blake2b
+
+    number = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
+    return CURSORS + ((number & ((1 << _SLOT_BITS) - 1)) << _SLOT_SHIFT)
+
+
+def _command(kind: int, index: int, count: int = 1) -> bytes:
+    return _FLOCK.pack(kind, os.SEEK_SET, index, count, 0)
 
 
 class LockFile:
@@ -42,14 +60,22 @@ class LockFile:
     process holds a byte, ask through another `LockFile`. Any thread may call any method.
     """
 
-    def __init__(self, directory: Path, *, mode: int | None = None) -> None:
-        """Open the lock file of a data directory; with `mode`, create it if it is missing.
+    def __init__(
+        self, directory: Path, *, mode: int | None = None, read_only: bool = False
+    ) -> None:
+        """Open the lock file of a data directory.
+
+        Args:
+            directory: The data directory.
+            mode: Create the file, with these permissions, if it is missing.
+            read_only: Only to ask who holds what: nothing can be taken.
 
         Raises:
-            PermissionDenied: The file may not be opened for writing.
+            PermissionDenied: The file may not be opened.
         """
         self.path = directory / NAME
-        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        access = os.O_RDONLY if read_only else os.O_RDWR
+        flags = access | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             if mode is None:
                 self._fd = os.open(self.path, flags)
@@ -65,10 +91,10 @@ class LockFile:
                 ) from error
             raise
 
-    def take(self, index: int) -> bool:
-        """Take a byte if it is free; never blocks."""
+    def take(self, index: int, count: int = 1) -> bool:
+        """Take `count` bytes from `index` on if they are free; never blocks."""
         try:
-            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _command(fcntl.F_WRLCK, index))
+            fcntl.fcntl(self._fd, fcntl.F_OFD_SETLK, _command(fcntl.F_WRLCK, index, count))
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.EACCES):
                 return False
@@ -81,13 +107,17 @@ class LockFile:
 
     def held(self, index: int) -> bool:
         """Tell whether somebody holds a byte through another description."""
+        return self.extent(index) != 0
+
+    def extent(self, index: int) -> int:
+        """Return how many bytes the lock has that somebody else holds at `index`; 0 for none."""
         answer = fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, _command(fcntl.F_WRLCK, index))
-        return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
+        kind, _, _, length = _FLOCK.unpack(answer)[:4]
+        return 0 if kind == fcntl.F_UNLCK else int(length)
 
     def any_held(self, first: int, count: int) -> bool:
         """Tell whether somebody holds any byte of a range through another description."""
-        question = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, first, count, 0)
-        answer = fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, question)
+        answer = fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, _command(fcntl.F_WRLCK, first, count))
         return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
 
     def close(self) -> None:

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
-from logstore.errors import Corruption, IncompatibleFormat, InvalidArgument, NotFound
+from logstore.errors import Corruption, IncompatibleFormat, InvalidArgument
 from logstore.files import Directory
 from logstore.format import VERSION
-from logstore.frames import crc32c
 from logstore.lsn import ALIGNMENT, FIRST_LSN
-from logstore.points import point
-from logstore.segments.disk_errors import reading, writing
+from logstore.segments import whole_file
+from logstore.segments.whole_file import CRC_LINE_SIZE, crc_line
 
 MANIFEST: Final = "MANIFEST"
 _TEMPORARY: Final = "MANIFEST.tmp"
@@ -78,7 +77,7 @@ class Manifest:
                 f"a log's name must be 1 to 255 printable characters: {self.name!r}"
             )
         body = "".join(f"{line}\n" for line in self._lines()).encode()
-        return body + _crc_line(body)
+        return body + crc_line(body)
 
     def _lines(self) -> Iterator[str]:
         yield f"{_MAGIC} {VERSION}"
@@ -103,8 +102,8 @@ class Manifest:
             Corruption: It is not exactly what some `encode` gave.
             IncompatibleFormat: It is whole, but of a version that is not known here.
         """
-        body, crc_line = data[:-13], data[-13:]
-        if crc_line != _crc_line(body):
+        body, last_line = data[:-CRC_LINE_SIZE], data[-CRC_LINE_SIZE:]
+        if last_line != crc_line(body):
             raise Corruption("the checksum of the manifest is wrong")
         first, _, rest = body.partition(b"\n")
         if first.startswith(_MAGIC.encode()) and first != f"{_MAGIC} {VERSION}".encode():
@@ -176,14 +175,8 @@ def load(directory: Directory) -> Manifest | None:
         Corruption, IncompatibleFormat: It cannot be used.
         ReadFailed, PermissionDenied: It could not be read.
     """
-    try:
-        with reading(MANIFEST):
-            fd = directory.open_read(MANIFEST)
-            try:
-                data = directory.read(fd, _LARGEST, 0)
-            finally:
-                directory.close_file(fd)
-    except NotFound:
+    data = whole_file.load(directory, MANIFEST, _LARGEST)
+    if data is None:
         return None
     try:
         return Manifest.decode(data)
@@ -203,21 +196,6 @@ def save(directory: Directory, manifest: Manifest, *, mode: int = 0o600) -> None
             directory failed, either.
     """
     data = manifest.encode()
-    with writing(MANIFEST):
-        if directory.exists(_TEMPORARY):
-            directory.unlink(_TEMPORARY)
-        fd = directory.create(_TEMPORARY, mode)
-        try:
-            directory.write(fd, data, 0)
-            # Order: the new text is durable before it takes the old one's name.
-            directory.sync_file(fd)
-        finally:
-            directory.close_file(fd)
-        point("manifest.written")
-        directory.rename(_TEMPORARY, MANIFEST)
-        point("manifest.renamed")
-        directory.sync()
-
-
-def _crc_line(body: bytes) -> bytes:
-    return f"crc {crc32c(body):08x}\n".encode()
+    whole_file.replace(
+        directory, MANIFEST, data, temporary=_TEMPORARY, folder=".", mode=mode, what="manifest"
+    )

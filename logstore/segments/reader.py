@@ -26,6 +26,7 @@ CHUNK: Final = 1024 * 1024
 VIEWED_CHUNK: Final = 256 * 1024
 """Bytes per read when they are not: each chunk then lives as long as any of its records."""
 
+EVERY_KIND: Final = (1 << 64) - 1
 LOAD_SIZE: Final = 2048
 """Bytes read at first for a single record."""
 
@@ -172,13 +173,13 @@ class SegmentReader:
             with reading(segment.name):
                 data = self._directory.read(segment.fd, size, segment.header.offset_of(lsn))
             records, _, verdict = scan(
-                data, lsn, segment.header.salt, limit_lsn, names, kinds=kinds, max_records=1
+                data, lsn, segment.header.salt, limit_lsn, names, kinds=EVERY_KIND, max_records=1
             )
-            if records and records[0].lsn == lsn:
-                return records[0]
             if records or verdict != SHORT or len(data) < size:
                 break
             size *= 4
+        if records and records[0].lsn == lsn and 1 << records[0].kind & kinds:
+            return records[0]
         self._refresh()
         if self._base_at(lsn, first=True) != segment.header.base_lsn:
             return self.load(lsn, limit_lsn, names, kinds=kinds)  # a newer segment has it

@@ -203,7 +203,7 @@ def test_status_says_when_the_whole_service_was_killed_and_nothing_is_lost(
     assert status.exit_code == 6
     assert "supervisor and workers are dead" in status.stdout
     assert "nothing appended is lost" in status.stderr
-    assert call("append", directory, "--durability", "synced", given=b"three\n").exit_code == 6
+    assert call("append", f"test-cli-{os.getpid()}", given=b"three\n").exit_code == 6
     serve()
     assert call("read", directory).stdout == "one\ntwo\n"
 
@@ -225,9 +225,9 @@ def test_after_a_clean_stop_the_files_say_so_and_a_new_service_goes_on(
     assert call("read", directory).stdout == "one\ntwo\n"
 
 
-def test_append_starts_a_service_when_asked(tmp_path: Path) -> None:
+def test_append_to_a_path_makes_the_log_and_starts_its_service(tmp_path: Path) -> None:
     directory = tmp_path / f"own-{os.getpid()}"
-    result = call_process("append", directory, "--start-service", given=b"one\n")
+    result = call_process("append", directory, given=b"one\n")
     assert result.returncode == 0, result.stderr
     with logstore.open(directory) as log:
         assert [bytes(record.payload) for record in log.read(durability="ring")] == [b"one"]

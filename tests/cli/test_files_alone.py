@@ -119,7 +119,7 @@ def test_a_directory_without_a_log_is_not_found(tmp_path: Path, command: str) ->
     assert str(tmp_path) in result.stderr
 
 
-@pytest.mark.parametrize("command", ["read", "status", "verify", "append", "follow", "top"])
+@pytest.mark.parametrize("command", ["read", "status", "verify", "groups", "follow", "top"])
 def test_a_directory_that_is_not_there_is_not_found(tmp_path: Path, command: str) -> None:
     result = call(command, tmp_path / "missing")
     assert result.exit_code == 3, result.output
@@ -131,7 +131,7 @@ def test_a_name_that_nobody_serves_is_not_running(command: str) -> None:
     assert result.exit_code == 6, result.output
 
 
-@pytest.mark.parametrize("command", ["append", "follow", "top"])
+@pytest.mark.parametrize("command", ["follow", "top"])
 def test_what_needs_a_service_says_that_none_runs(log: Path, command: str) -> None:
     result = call(command, log)
     assert result.exit_code == 6, result.output
