@@ -148,6 +148,15 @@ def test_a_frame_that_makes_no_sense_is_corruption_with_its_place(kind: Kind) ->
         _at_end(model)
 
 
+def test_the_last_part_of_a_transaction_is_the_last_in_the_log_whatever_its_group() -> None:
+    model = _model()
+    number = model.part(0, 0)
+    model.part(number, 1)
+    model.part(number, 0)
+    assert _at_end(model).open[number].last_lsn == model.where[0, 2]
+    assert facts_of(_at_end(model)) == model.facts()
+
+
 def test_a_commit_of_nobody_changes_nothing() -> None:
     catalog = Catalog()
     catalog.apply(8192, Kind.TXN_COMMIT, 0, 0, encode_commit(Commit(4096, 4096, 1)))
