@@ -142,7 +142,10 @@ class Catalog:
             Corruption: Its payload makes no sense; nothing was changed.
         """
         if kind == Kind.TXN_PART:
-            self.apply_parts(payloads.part_transaction(payload), group, (seq, seq), lsn, lsn)
+            transaction = payloads.part_transaction(payload)
+            if lsn == transaction:
+                self.begin(transaction)
+            self.apply_parts(transaction, group, (seq, seq), lsn)
         elif kind == Kind.TXN_COMMIT:
             self._commit(payloads.decode_commit(payload).transaction, lsn)
         elif kind == Kind.TXN_ABORT:
@@ -184,12 +187,14 @@ class Catalog:
             if not partial.covered.difference(self.checkpointed(key[0])):
                 del self.partial[key]
 
+    def begin(self, transaction: int) -> None:
+        """Take a transaction for open: the frame at its id is its first part."""
+        self.open[transaction] = Transaction(transaction)
+
     def apply_parts(
-        self, transaction: int, group: int, seqs: tuple[int, int], first_lsn: int, last_lsn: int
+        self, transaction: int, group: int, seqs: tuple[int, int], last_lsn: int
     ) -> None:
-        """Take in consecutive parts of one transaction and group, from one seq to another."""
-        if first_lsn == transaction:
-            self.open[transaction] = Transaction(transaction)
+        """Take in parts of a transaction in one group, from one seq to another, after `begin`."""
         one = self.open.get(transaction)
         first_seq, last_seq = seqs
         if last_seq:
@@ -200,7 +205,7 @@ class Catalog:
             return
         if first_seq:
             one.seqs.setdefault(group, RangeSet()).add(first_seq, last_seq)
-        one.last_lsn = last_lsn
+        one.last_lsn = max(one.last_lsn, last_lsn)
         one.part_count += last_seq - first_seq + 1
 
     def _group(self, group: int) -> GroupState:

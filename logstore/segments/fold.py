@@ -10,7 +10,7 @@ from logstore.errors import Corruption, IncompatibleFormat
 from logstore.files import Directory
 from logstore.format import IGNORABLE, Kind, SegmentHeader
 from logstore.frames import SHORT, Record, Survey, scan
-from logstore.payloads import part_transaction
+from logstore.payloads import PART_PREFIX_SIZE, part_transaction
 from logstore.segments.catalog import Catalog
 from logstore.segments.catalog_sections import catalog_of
 from logstore.segments.disk_errors import reading
@@ -177,13 +177,11 @@ def _apply(
 
 @dataclass(slots=True)
 class _Run:
-    """Records of one group and transaction that follow each other; of none, if it is 0."""
+    """Records of one group and transaction whose seqs follow each other; of none, if it is 0."""
 
     transaction: int
-    group: str
     first_seq: int
     last_seq: int
-    first_lsn: int
     last_lsn: int
 
 
@@ -193,56 +191,62 @@ class _Folder:
     def __init__(self, catalog: Catalog, header: SegmentHeader) -> None:
         self._catalog = catalog
         self._header = header
-        self._run: _Run | None = None
+        self._runs: dict[tuple[str, bytes], _Run] = {}
         self._seen: dict[int, RangeSet] = {}
 
     def take(self, records: list[Record]) -> None:
         """Take in some frames, in the order of the log."""
+        runs = self._runs
         for record in records:
-            kind, lsn, seq, name = record.kind, record.lsn, record.seq, record.group
-            if kind > Kind.TXN_PART:
-                self._flush()
-                group = int(name[1:])
-                if kind == Kind.ABORT and seq:
-                    self._seen.setdefault(group, RangeSet()).add(seq, seq)
-                _apply(self._catalog, self._header, lsn, kind, group, seq, record.payload)
+            if record.kind > Kind.TXN_PART:
+                self._take_other(record)
                 continue
-            transaction = 0
-            if kind == Kind.TXN_PART:
-                transaction = self._transaction(record)
-            run = self._run
-            if (
-                run is not None
-                and seq == run.last_seq + 1
-                and transaction == run.transaction
-                and run.first_seq
-                and name == run.group
-            ):
-                run.last_seq, run.last_lsn = seq, lsn
-            else:
-                self._flush()
-                self._run = _Run(transaction, name, seq, seq, lsn, lsn)
+            seq = record.seq
+            part = record.kind == Kind.TXN_PART
+            # The bytes of a transaction's id stand for it: they are read once a run.
+            key = (record.group, bytes(record.payload[:PART_PREFIX_SIZE]) if part else b"")
+            run = runs.get(key)
+            if run is not None and seq == run.last_seq + 1 and run.first_seq:
+                run.last_seq, run.last_lsn = seq, record.lsn
+                continue
+            if run is not None:
+                self._end(key[0], run)
+            transaction = self._transaction(record) if part else 0
+            runs[key] = _Run(transaction, seq, seq, record.lsn)
 
     def finish(self, survey: Survey | None) -> None:
         """Apply what is left; with a survey, count the seqs that no record has as not needed."""
-        self._flush()
+        self._end_all()
         for group, first_seq, last_seq, _ in survey.groups() if survey is not None else ():
             seen = self._seen.get(group)
             if first_seq and seen is not None:
                 self._catalog.checkpoint(group, seen.gaps(first_seq, last_seq))
 
+    def _take_other(self, record: Record) -> None:
+        self._end_all()
+        kind, seq, group = record.kind, record.seq, int(record.group[1:])
+        if kind == Kind.ABORT and seq:
+            self._seen.setdefault(group, RangeSet()).add(seq, seq)
+        _apply(self._catalog, self._header, record.lsn, kind, group, seq, record.payload)
+
     def _transaction(self, record: Record) -> int:
+        """Return the transaction of a run's first part; begin it if that is its first of all."""
         try:
-            return part_transaction(record.payload)
+            transaction = part_transaction(record.payload)
         except Corruption as error:
             raise placed(error, self._header, record.lsn) from error
+        if transaction == record.lsn:
+            self._catalog.begin(transaction)
+        return transaction
 
-    def _flush(self) -> None:
-        run, self._run = self._run, None
-        if run is None:
-            return
-        group, seqs = int(run.group[1:]), (run.first_seq, run.last_seq)
+    def _end_all(self) -> None:
+        for (name, _), run in self._runs.items():
+            self._end(name, run)
+        self._runs.clear()
+
+    def _end(self, name: str, run: _Run) -> None:
+        group, seqs = int(name[1:]), (run.first_seq, run.last_seq)
         if run.first_seq:
             self._seen.setdefault(group, RangeSet()).add(*seqs)
         if run.transaction:
-            self._catalog.apply_parts(run.transaction, group, seqs, run.first_lsn, run.last_lsn)
+            self._catalog.apply_parts(run.transaction, group, seqs, run.last_lsn)

@@ -198,3 +198,19 @@ def test_parts_of_transactions_are_records_too() -> None:
     log = _log()
     lsn = log.put(b"12345678part", kind=Kind.TXN_PART)
     assert _finder(log).load_seq(0, 1, ["default"]).lsn == lsn
+
+
+def test_a_seq_that_a_segment_lost_at_its_end_was_never_written() -> None:
+    log = _log()
+    log.put(b"x")
+    log.put(bytes(8), kind=Kind.ABORT)
+    log.seq[0] += 3
+    log.seal()
+    log.begin()
+    lsn = log.put(b"y")
+    log.seal()
+    finder = _finder(log)
+    assert finder.lsn_of_seq(0, 6) == lsn
+    for seq in (2, 3, 4, 5):
+        with pytest.raises(NotWritten):
+            finder.lsn_of_seq(0, seq)
