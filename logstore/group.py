@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from logstore import checkpoints, reverting
+from logstore.checkpoints import Checkpoints, Commands
 from logstore.cursor import Cursor
+from logstore.errors import InvalidArgument
 from logstore.frames import Record
 from logstore.lsn import Durability
 from logstore.places import Start
 from logstore.ring._ring import Ring
-from logstore.ring.layout import group_offset
+from logstore.ring.layout import Level, group_offset
+from logstore.timeouts import require_timeout
 from logstore.writing import Writer
 
 if TYPE_CHECKING:
@@ -20,20 +24,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class GroupStatus:
-    """Say how far a group is.
+    """Say how far a group is, in seqs.
 
     Attributes:
         name: Its name.
         id: Its number in the log's frames.
-        appended: The newest seq given out; 0 if there is none.
-        checkpointed: Records up to this seq are not needed any more; later ones may be so, too.
-        oldest_needed_lsn: Where its oldest record begins that is still needed; 0 if not known.
+        appended: The newest seq given out.
+        synced: The newest seq that is durable.
+        checkpointed: All seqs up to here are checkpointed.
+        pending: How many seqs above that are not checkpointed.
+        oldest_needed_lsn: Segments below are not needed for this group.
     """
 
     name: str
     id: int
     appended: int
+    synced: int
     checkpointed: int
+    pending: int
     oldest_needed_lsn: int
 
 
@@ -56,16 +64,6 @@ class Group(Writer):
         # Always the log's: a forked child's first use attaches the log anew.
         return self.log._ring
 
-    def follow(
-        self,
-        start: int | None = None,
-        *,
-        durability: Durability = "synced",
-        timeout: float | None = None,
-    ) -> Iterator[Record]:
-        """Return the group's records as they come, for ever; otherwise as `Log.follow`."""
-        return self.log.follow(start, durability=durability, timeout=timeout, group=self.name)
-
     def cursor(
         self,
         name: str,
@@ -83,16 +81,131 @@ class Group(Writer):
             save_interval_s=save_interval_s,
         )
 
+    def __repr__(self) -> str:
+        return f"<logstore.Group {self.name!r} of {self.log!r}>"
+
+    # Reading.
+
+    def read(
+        self,
+        start: int | None = None,
+        end: int | None = None,
+        *,
+        durability: Durability = "synced",
+    ) -> Iterator[Record]:
+        """Return the group's records with seqs from `start` up to, not including, `end`.
+
+        In the log's order: a transaction's records are where its commit is. Else as `Log.read`.
+
+        Raises:
+            InvalidArgument: A seq is below 1.
+            NotWritten, Compacted: There is no record `start` (yet, any more).
+        """
+        first = None if start is None else self.log._reading.segment_of(self, _seq(start))
+        records = self.log.read(first, durability=durability, group=self.name)
+        low = start or 1
+        high = None if end is None else _seq(end)
+        return (r for r in records if r.seq >= low and (high is None or r.seq < high))
+
+    def load(self, seq: int) -> Record:
+        """Return the record with this seq, published or more durable.
+
+        Raises:
+            InvalidArgument: A seq is a number from 1 on.
+            NotWritten: It was never written, or its writer gave it up.
+            Compacted: It was dropped because nothing needed it any more.
+            RevertedError: It was reverted.
+        """
+        return self.log._reading.load_seq(self, _seq(seq))
+
+    def follow(
+        self,
+        start: int | None = None,
+        *,
+        durability: Durability = "synced",
+        timeout: float | None = None,
+    ) -> Iterator[Record]:
+        """Return the group's records as they come, from an LSN on; as `Log.follow`."""
+        return self.log.follow(
+            start, durability=durability, timeout=require_timeout(timeout), group=self.name
+        )
+
+    # Checkpoints and reverting.
+
+    def checkpoint(
+        self, *, up_to: int | None = None, ranges: Iterable[tuple[int, int]] = ()
+    ) -> int:
+        """Say that records of this group are not needed any more; return the frame's LSN.
+
+        They stay readable until compaction drops their segments. The ranges are closed, may come
+        in any order, overlap and touch; what was said before stays said. As durable as any
+        append: wait for the LSN to have it on disk.
+
+        Args:
+            up_to: All seqs up to this one.
+            ranges: Pairs of first and last seq.
+
+        Raises:
+            InvalidArgument: Nothing is said, or a range is backwards or beyond the group's end.
+        """
+        wanted = [*ranges]
+        if up_to is not None:
+            wanted.append((1, up_to))
+        if not wanted:
+            raise InvalidArgument("a checkpoint needs up_to or ranges")
+        self.log._require_writable()
+        merged = checkpoints.require_ranges(self, wanted)
+        return checkpoints.checkpoint_ranges(self, merged)
+
+    def checkpoint_commands(self, txn: Commands, done: Iterable[int], total: int) -> int:
+        """Say which commands of a record or of a transaction are done; return the frame's LSN.
+
+        Once all of its `total` commands are, it counts as checkpointed. May be said bit by bit.
+
+        Args:
+            txn: A record or its seq; a committed transaction; or the records of one.
+            done: Indexes of commands, from 0.
+            total: How many commands there are.
+
+        Raises:
+            InvalidArgument: An index is out of range, or nothing of `txn` is in this group.
+        """
+        self.log._require_writable()
+        return checkpoints.checkpoint_commands(self, txn, done, total)
+
+    def checkpoints(self) -> Checkpoints:
+        """Return what is checkpointed so far; reads the log's newest files."""
+        return checkpoints.state_of(self, self.log._reading.catalog(Level.WRITTEN))
+
+    def revert(self, seq: int) -> int:
+        """Hide this group's records from `seq` on; durable on return; otherwise as `Log.revert`.
+
+        Raises:
+            InvalidArgument: A seq is a number from 1 on, or a later one is checkpointed.
+            NotWritten, Compacted: There is no such record.
+        """
+        self.log._require_writable()
+        reading = self.log._reading
+        catalog = reading.catalog(Level.WRITTEN)
+        reverting.require_not_checkpointed(catalog, self.id, self.name, _seq(seq))
+        return reverting.revert(self.log._client, reading, reading.lsn_of(self, seq), self.id)
+
     def status(self) -> GroupStatus:
-        """Return how far the group is; blocks nobody."""
-        load = self._ring.load
+        """Return how far the group is; reads the log's newest files, blocks nobody."""
+        done = self.log._reading.catalog(Level.WRITTEN).checkpointed(self.id)
+        appended = self._ring.load(group_offset(self.id, "seq"))
         return GroupStatus(
             name=self.name,
             id=self.id,
-            checkpointed=load(group_offset(self.id, "checkpointed_seq")),
-            oldest_needed_lsn=load(group_offset(self.id, "oldest_needed_lsn")),
-            appended=load(group_offset(self.id, "seq")),
+            appended=appended,
+            synced=self.log._reading.synced_seq(self),
+            checkpointed=done.prefix_end,
+            pending=appended - done.clipped(1, appended).count,
+            oldest_needed_lsn=self.log._reading.oldest_needed(self, done),
         )
 
-    def __repr__(self) -> str:
-        return f"<logstore.Group {self.name!r} of {self.log!r}>"
+
+def _seq(seq: object) -> int:
+    if isinstance(seq, bool) or not isinstance(seq, int) or seq < 1:
+        raise InvalidArgument(f"a seq is a number from 1 on, not {seq!r}")
+    return seq

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from logstore import reverting, status
+from logstore import checkpoints, reverting, status
+from logstore.checkpoints import Checkpoints
 from logstore.consuming import Consuming
 from logstore.errors import InvalidLSN, NotFound, ReadOnly
 from logstore.frames import Record
@@ -67,8 +68,7 @@ class Log(Consuming, Writer):
         Nothing is written before its first part.
         """
         self._require_open()
-        if group is not None:
-            self._group_number(group)
+        self._group_number(group)
         return Transaction(self, group)
 
     # Waiting.
@@ -84,6 +84,8 @@ class Log(Consuming, Writer):
             DiskFull: It cannot get there until there is room; it is safe in shared memory.
             SyncFailed, NotRunning, Closed: It will not get there in this run of the service.
         """
+        if timeout is None and durability == "synced" and self._ring.passed(lsn):
+            return  # who keeps many records in flight comes here for most of them
         require_durability(durability)
         self._require_appended(lsn)
         self._ring.wait(LEVELS[durability], lsn, require_timeout(timeout))
@@ -189,6 +191,55 @@ class Log(Consuming, Writer):
         what = Selection(self._known_group(group))
         return self._reading.follow(first, level, require_timeout(timeout), what)
 
+    # Replay.
+
+    def replay(
+        self,
+        group: str,
+        apply: Callable[[Record], object],
+        *,
+        on_checkpoints: Callable[[Checkpoints], object] | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> int:
+        """Call `apply` with every durable record of a group that is still needed; return how many.
+
+        That is: committed, not reverted, not checkpointed; transactions whole and in the order of
+        their commits. Memory does not grow with the log. If it ends half-way, start again.
+
+        Args:
+            group: The group's name.
+            apply: Called with each record, in order.
+            on_checkpoints: Called first, once, with what is checkpointed.
+            progress: Called now and then with (bytes done, bytes in all).
+
+        Raises:
+            NotFound: There is no such group.
+            Corruption: Stored bytes are damaged; says where.
+        """
+        self._known_group(group)
+        return checkpoints.replay(
+            self.group(group), apply, on_checkpoints=on_checkpoints, progress=progress
+        )
+
+    # Compaction.
+
+    def compact(self, *, wait: bool = True, timeout: float | None = None) -> int:
+        """Drop sealed segments that nobody needs any more; return how many bytes that gave back.
+
+        A segment goes when all its records are checkpointed, reverted or aborted and no cursor,
+        reader or open transaction needs it; `status` says what keeps the others.
+
+        Args:
+            wait: Whether to wait until the committer has done it.
+            timeout: Seconds; None waits for ever.
+
+        Raises:
+            Timeout: It is not done yet; it will be.
+            NotRunning, SyncFailed, Closed: The log does not go on.
+        """
+        self._require_writable()
+        return self._client.ask_for_compaction(wait=wait, timeout_s=require_timeout(timeout))
+
     # Reverting.
 
     def revert(self, lsn: int) -> int:
@@ -204,10 +255,12 @@ class Log(Consuming, Writer):
         Raises:
             InvalidLSN: `lsn` is no position, or lies in the future.
             NotFound: `lsn` is below the oldest record.
+            InvalidArgument: A record at or after `lsn` is checkpointed.
             SyncFailed, DiskFull, NotRunning, Closed: It was not done, or is not durable.
         """
         self._require_writable()
         reverting.require_revertable(self._client, require_lsn(lsn))
+        reverting.require_no_checkpoint_from(self._client, self._reading, lsn)
         return reverting.revert(self._client, self._reading, lsn)
 
     def _require_writable(self) -> None:

@@ -21,6 +21,8 @@ ENVIRONMENT: Final = {
     "LOGSTORE_SEGMENT_SIZE": "segment_size",
     "LOGSTORE_SYNC_INTERVAL": "sync_interval_s",
     "LOGSTORE_MODE": "mode",
+    "LOGSTORE_RETAIN_BYTES": "retain_bytes",
+    "LOGSTORE_RETAIN_AGE": "retain_age_s",
 }
 
 _SIZE_UNITS: Final = {"": 1, "b": 1, "kib": KIB, "mib": MIB, "gib": GIB}
@@ -41,6 +43,8 @@ class Options:
         sync_interval_s: How long records may wait for the disk when nobody waits for them.
         mode: Permissions of the log's files and shared memory.
         linger_s: How long the service stays after its last client has left; None: for ever.
+        retain_bytes: Drop the oldest segments, needed or not, while the log has more; 0: never.
+        retain_age_s: Drop segments whose records are all older, needed or not; 0: never.
 
     Raises:
         InvalidArgument: A value is not allowed; the message names it and says what is.
@@ -51,6 +55,8 @@ class Options:
     sync_interval_s: float = 0.010
     mode: int = 0o600
     linger_s: float | None = None
+    retain_bytes: int = 0
+    retain_age_s: float = 0.0
 
     def __post_init__(self) -> None:
         for key in _CHECKS:
@@ -154,6 +160,17 @@ def _linger(value: object, label: str) -> float | None:
     return None if value is None else _seconds(value, label, 86400.0)
 
 
+def _retain_bytes(value: object, label: str) -> int:
+    size = _integer(value, label)
+    if size < 0:
+        raise InvalidArgument(f"{label} must be bytes from 0 on (0: no limit), not {value!r}")
+    return size
+
+
+def _retain_age(value: object, label: str) -> float:
+    return _seconds(value, label, 1e10)
+
+
 def _mode(value: object, label: str) -> int:
     match = _MODE.fullmatch(value) if isinstance(value, str) else None
     mode = int(match[1], 8) if match else value
@@ -170,6 +187,8 @@ _CHECKS: Final[Mapping[str, Callable[[object, str], object]]] = {
     "sync_interval_s": _sync_interval,
     "mode": _mode,
     "linger_s": _linger,
+    "retain_bytes": _retain_bytes,
+    "retain_age_s": _retain_age,
 }
 
 
@@ -184,6 +203,7 @@ def _from_file(directory_path: str | os.PathLike[str]) -> dict[str, object]:
 
     size, time = int | str | msgspec.UnsetType, float | str | msgspec.UnsetType
     types = {**dict.fromkeys(_CHECKS, size), "sync_interval_s": time, "linger_s": time}
+    types["retain_age_s"] = time
     fields = [(key, allowed, msgspec.UNSET) for key, allowed in types.items()]
     file_type = msgspec.defstruct("File", fields, forbid_unknown_fields=True)
     try:

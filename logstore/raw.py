@@ -66,21 +66,26 @@ class RawReader:
     ) -> Iterator[list[Record]]:
         """Iterate over lists of frames in [position, limit); both are frame boundaries."""
         reader: SegmentReader | None = None
+        key = object()
         try:
             while position < limit:
+                self._client.pin(key, position)
                 on_file = min(limit, self._ring.load(LAYOUT["written"]))
                 # Order: the limit before the names: a group's name is there before its records.
                 names = self.names()
                 if position < on_file:
                     reader = reader or self._segment_reader()
-                    yield from reader.chunks(
+                    for chunk in reader.chunks(
                         position, partial(int, on_file), names, kinds=kinds, copy=copy
-                    )
+                    ):
+                        yield chunk
+                        self._client.pin(key, reader.next_lsn)
                     position = on_file
                 else:
                     records, position = self._from_ring(position, limit, kinds)
                     yield records
         finally:
+            self._client.pin(key, None)
             if reader is not None:
                 reader.close()
 

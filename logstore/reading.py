@@ -5,14 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
-from logstore.errors import InvalidLSN, NotFound, RevertedError
+from logstore.errors import Compacted, InvalidLSN, NotFound, NotWritten, RevertedError
 from logstore.frames import DATA, TXN_PART, Record
 from logstore.raw import RawReader
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
-from logstore.ring.layout import Level
+from logstore.ring.layout import Level, group_offset
+from logstore.segments.fold import catalog_at
+from logstore.segments.search import Finder
 from logstore.visible import Hidden, Piece, View, bare
+
+if TYPE_CHECKING:
+    from logstore.group import Group
+    from logstore.segments.catalog import Catalog
+    from logstore.segments.ranges import RangeSet
+
+RECENT: Final = 1 << 20
+"""Seqs that may be in the ring only: more than a ring has room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,7 @@ class LogReader:
         self._ring = client.ring
         self.raw = RawReader(client)
         self.hidden = Hidden(self.raw)
+        self._finder: Finder | None = None
 
     def close(self) -> None:
         """Close the directory; iterators end with an error at their next segment."""
@@ -75,12 +88,17 @@ class LogReader:
         self, start: int, limit: int, end: int | None, what: Selection
     ) -> Iterator[Record]:
         view = self._view(what)
-        fresh = view.hidden.fresh
+        load, revert_count = self._ring.load, LAYOUT["revert_count"]
         for piece in view.pieces(start, limit, end):
+            if what.reverted:
+                yield from piece.records
+                continue
             # Looked at for each record: what is reverted is hidden at once, also half-way
-            # through what was read already.
+            # through what was read already. Not by `fresh()`: a call in Python costs as much
+            # again as the record.
+            seen = view.hidden.seen
             for record in piece.records:
-                if fresh() or what.reverted:
+                if load(revert_count) == seen:
                     yield record
                 else:
                     yield from self._after_revert(view, piece, record)
@@ -122,6 +140,71 @@ class LogReader:
                     deadline = time.monotonic() + timeout_s
                 yield piece
             position = limit
+
+    def pieces(self, position: int, level: Level, group: str | None) -> Iterator[Piece]:
+        """Iterate over pieces for ever; an empty one says that nothing more is ready now."""
+        view = self._view(Selection(group))
+        while True:
+            limit = self.raw.limit(level)
+            if limit > position:
+                yield from view.pieces(position, limit)
+                position = limit
+            yield Piece([], position, False)
+
+    # By seq.
+
+    @property
+    def finder(self) -> Finder:
+        """What finds records by seq and time; for one thread."""
+        if self._finder is None:
+            limit = partial(self.raw.limit, Level.WRITTEN)
+            self._finder = Finder(self.raw.directory, self._client.identity.uuid, limit)
+        return self._finder
+
+    def catalog(self, level: Level) -> Catalog:
+        """Return what the log means as far as a level goes now; reads its newest files."""
+        return catalog_at(self.raw.directory, self._client.identity.uuid, self.raw.limit(level))
+
+    def segment_of(self, group: Group, seq: int) -> int:
+        """Return where the segment with a record begins."""
+        return self.finder.segment_of_seq(group.id, seq)
+
+    def lsn_of(self, group: Group, seq: int) -> int:
+        """Return the LSN of a record."""
+        self._until_written(group, seq)
+        return self.finder.lsn_of_seq(group.id, seq)
+
+    def load_seq(self, group: Group, seq: int) -> Record:
+        """Return the record of a group with this seq."""
+        self._until_written(group, seq)
+        record = self.finder.load_seq(group.id, seq, self.raw.names())
+        self.require_kept(record.lsn)
+        return bare(record) if record.kind == TXN_PART else record
+
+    def _until_written(self, group: Group, seq: int) -> None:
+        """Wait for the committer if the record may be in the ring only."""
+        newest = self._ring.load(group_offset(group.id, "seq"))
+        if seq > newest:
+            raise NotWritten(f"group {group.name!r} has come to seq {newest}, not to {seq}")
+        if seq > newest - RECENT:
+            self._client.await_level(Level.WRITTEN, self._ring.load(LAYOUT["published"]) - 8)
+
+    def oldest_needed(self, group: Group, done: RangeSet) -> int:
+        """Return where the segment begins that has the group's oldest record not in `done`."""
+        gap = done.first_gap_from(1)
+        if gap > self._ring.load(group_offset(group.id, "seq")):
+            return self.raw.limit(Level.WRITTEN)
+        try:
+            return self.finder.segment_of_seq(group.id, gap)
+        except Compacted:
+            return self.raw.start()
+        except NotWritten:
+            return self.raw.limit(Level.WRITTEN)
+
+    def synced_seq(self, group: Group) -> int:
+        """Return the newest durable seq of a group."""
+        synced = self.raw.limit(Level.SYNCED)
+        return self.finder.first_seq_from(group.id, synced) - 1
 
     def load(self, lsn: int) -> Record:
         """Return the record at `lsn`; a part of a transaction too, whatever became of that."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from logstore.errors import InvalidLSN, NotFound
+from logstore.errors import InvalidArgument, InvalidLSN, NotFound
+from logstore.payloads import EVERY_GROUP, Interval, encode_revert
 from logstore.ring._ring import LAYOUT
 from logstore.ring.layout import Level
-from logstore.visible import EVERY_GROUP, Interval, encode_intervals
 
 if TYPE_CHECKING:
     from logstore.reading import LogReader
     from logstore.ring.client import Client
+    from logstore.segments.catalog import Catalog
 
 
 def require_revertable(client: Client, lsn: int) -> None:
@@ -28,6 +29,36 @@ def require_revertable(client: Client, lsn: int) -> None:
         raise NotFound(f"the oldest record is at LSN {oldest}", lsn=lsn)
 
 
+def require_not_checkpointed(catalog: Catalog, number: int, name: str, seq: int) -> None:
+    """Refuse to revert records that somebody has built on.
+
+    Raises:
+        InvalidArgument: A record of the group at or after `seq` is checkpointed.
+    """
+    newest = max((last for _, last in catalog.checkpointed(number)), default=0)
+    if newest >= seq:
+        raise InvalidArgument(
+            f"record {newest} of group {name!r} is checkpointed: what was built on it cannot be "
+            f"taken back; revert from seq {newest + 1} on"
+        )
+
+
+def require_no_checkpoint_from(client: Client, reading: LogReader, lsn: int) -> None:
+    """Refuse to revert to an LSN behind which a record of any group is checkpointed.
+
+    Raises:
+        InvalidArgument: One is.
+    """
+    if lsn == client.ring.load(LAYOUT["head"]):
+        return
+    client.await_level(Level.WRITTEN, lsn)
+    catalog = reading.catalog(Level.WRITTEN)
+    for number, name in enumerate(reading.raw.names()):
+        if catalog.checkpointed(number):
+            first_seq = reading.finder.first_seq_from(number, lsn)
+            require_not_checkpointed(catalog, number, name, first_seq)
+
+
 def revert(client: Client, reading: LogReader, from_lsn: int, scope: int = EVERY_GROUP) -> int:
     """Hide what a scope has at or after `from_lsn` and before now; durable on return.
 
@@ -35,7 +66,7 @@ def revert(client: Client, reading: LogReader, from_lsn: int, scope: int = EVERY
         The LSN of the revert frame: what is appended behind it is kept.
     """
     ring = client.ring
-    with client.reverting():
+    with client.duties.reverting():
         hidden = reading.hidden
         hidden.refresh()
         oldest = ring.load(LAYOUT["start"])
@@ -45,7 +76,7 @@ def revert(client: Client, reading: LogReader, from_lsn: int, scope: int = EVERY
             if earlier.until_lsn > oldest and not _covered(earlier, from_lsn, scope)
         ]
         # The last interval ends at the frame itself, whose LSN nobody knows yet: 0 says so.
-        payload = encode_intervals((*kept, Interval(scope, from_lsn, 0)))
+        payload = encode_revert((*kept, Interval(scope, from_lsn, 0)))
         while (lsn := ring.revert(payload, 0.25)) < 0:
             client.look_around()
             if client.state_stops_appends():

@@ -21,9 +21,14 @@ from logstore.ring.liveness import LockFile
 from logstore.segments import manifest
 
 START_TIMEOUT_S: Final = 60.0
+STARTS: Final = 3  # a service that dies so often while it starts will not come up
 LINGER_S: Final = 1.0
 SERVICE_LOG: Final = "service.log"
 _LOOK_AGAIN_S: Final = 0.01
+
+
+class _NoAnswer(NotRunning):
+    """Tell that a supervisor ended, or was killed, without a word."""
 
 
 def open_client(path: Path, *, name: str | None, flags: dict[str, object]) -> Client:
@@ -36,6 +41,7 @@ def open_client(path: Path, *, name: str | None, flags: dict[str, object]) -> Cl
         LogstoreError: What kept the service from starting.
     """
     deadline = time.monotonic() + START_TIMEOUT_S
+    unanswered = 0
     while True:
         try:
             if supervised(path):
@@ -45,10 +51,11 @@ def open_client(path: Path, *, name: str | None, flags: dict[str, object]) -> Cl
                     raise InUse(f"the log runs under the name {client.identity.name!r}", path=path)
                 return client
             start(path, name=name, flags=flags)
-        except NotRunning:
+        except NotRunning as error:
             # Starting or stopping just now; nothing signals its end to somebody not attached.
-            if time.monotonic() > deadline:
-                raise
+            unanswered += isinstance(error, _NoAnswer)
+            if time.monotonic() > deadline or unanswered == STARTS:
+                raise NotRunning(error.message, path=error.path) from None
             time.sleep(_LOOK_AGAIN_S)
 
 
@@ -126,7 +133,8 @@ def start(path: Path, *, name: str | None, flags: dict[str, object]) -> None:
         pass
     given = {key: value for key, value in flags.items() if value is not None}
     reader, writer = os.pipe()
-    command = [sys.executable, "-m", "logstore.workers.supervisor", str(path)]
+    # -P: what lies in the caller's working directory is not to be imported by the service.
+    command = [sys.executable, "-P", "-m", "logstore.workers.supervisor", str(path)]
     command += ["--options", json.dumps({"linger_s": LINGER_S, **given})]
     command += ["--ready-fd", str(writer), "--detach"]
     command += ["--name", name] if name is not None else []
@@ -145,7 +153,7 @@ def start(path: Path, *, name: str | None, flags: dict[str, object]) -> None:
             os.close(writer)
         answer = ready.readline()
     if not answer:
-        raise NotRunning(f"the service did not start; see {SERVICE_LOG}", path=path)
+        raise _NoAnswer(f"the service did not start; see {SERVICE_LOG}", path=path)
     fields = json.loads(answer)
     if fields:
         error = _rebuild(fields)

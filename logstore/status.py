@@ -175,7 +175,7 @@ def _clients(client: Client) -> list[ClientStatus]:
     """Describe the client table. Who may not ask the lock file is told that everybody lives."""
     locks: LockFile | None = None
     with suppress(PermissionDenied, FileNotFoundError):
-        locks = LockFile(client.identity.directory)
+        locks = LockFile(client.identity.directory, read_only=True)
     try:
         described = (_client(client, index, locks) for index in range(CLIENTS))
         return [status for status in described if status is not None]

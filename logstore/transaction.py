@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import struct
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from logstore.errors import InvalidArgument, RevertedError
 from logstore.frames import TXN_ABORT, TXN_COMMIT
 from logstore.lsn import Durability, require_durability
+from logstore.payloads import Commit, encode_commit, encode_txn_abort
 from logstore.ring import transactions
+from logstore.segments.ranges import RangeSet
 from logstore.timeouts import Countdown
 from logstore.writing import LEVELS
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
     from logstore.log import Log
-
-_COMMIT: Final = struct.Struct("<QQQ")  # id, last part's LSN, number of parts
-_ABORT: Final = struct.Struct("<Q")
 
 
 class Transaction:
@@ -43,6 +41,7 @@ class Transaction:
         self._entry: int | None = None
         self._over = ""
         self._last = self._count = 0
+        self._seqs: dict[int, RangeSet] = {}
         self.id = 0
         self.lsn: int | None = None
 
@@ -66,13 +65,18 @@ class Transaction:
         number = self._log._group_number(group if group is not None else self._group)
         if self._entry is None:
             self._entry = transactions.claim(self._client)
-        lsn, _ = self._log._ring.append_part(payload, left(), number, self.id)
+        lsn, seq = self._log._ring.append_part(payload, left(), number, self.id)
+        self._seqs.setdefault(number, RangeSet()).add(seq, seq)
         if not self.id:
             self.id = lsn
             transactions.begun(self._client, self._entry, lsn)
         self._last = lsn
         self._count += 1
         return lsn
+
+    def seqs(self, group: int) -> RangeSet:
+        """Return the seqs that its parts have in a group, by the group's id."""
+        return self._seqs.get(group) or RangeSet()
 
     def commit(self, *, durability: Durability = "ring", timeout: float | None = None) -> int:
         """Make all parts visible; return the LSN of the commit, 0 if there are no parts.
@@ -92,7 +96,7 @@ class Transaction:
             self._end("committed")
             return 0
         ring = self._log._ring
-        payload = _COMMIT.pack(self.id, self._last, self._count)
+        payload = encode_commit(Commit(self.id, self._last, self._count))
         try:
             lsn = self.lsn = ring.append(payload, left(), 0, TXN_COMMIT, self.id)
         except RevertedError:
@@ -114,7 +118,7 @@ class Transaction:
         self._require_open()
         if self._count:
             # Not waited for: without this frame the parts are as invisible.
-            self._log._ring.offer(_ABORT.pack(self.id), None, 0, TXN_ABORT)
+            self._log._ring.offer(encode_txn_abort(self.id), None, 0, TXN_ABORT)
         self._end("aborted")
 
     def _end(self, how: str) -> None:

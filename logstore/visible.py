@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
 
-from logstore.errors import Corruption
 from logstore.format import span
 from logstore.frames import DATA, REVERT, TXN_ABORT, TXN_COMMIT, TXN_PART, Record, kinds_of
+from logstore.payloads import (
+    EVERY_GROUP,
+    PART_PREFIX_SIZE,
+    Interval,
+    decode_commit,
+    decode_revert,
+)
 from logstore.raw import RawReader
 from logstore.ring._ring import LAYOUT
 
@@ -16,20 +21,6 @@ RECORDS: Final = 1 << DATA
 FRAMES: Final = RECORDS | 1 << TXN_PART | 1 << TXN_COMMIT | 1 << TXN_ABORT
 BUFFERED: Final = 4 << 20
 """Bytes of open transactions that are remembered; larger ones are read again at their commit."""
-
-EVERY_GROUP: Final = 0xFFFFFFFF
-_ID: Final = struct.Struct("<Q")
-_COMMIT: Final = struct.Struct("<QQQ")
-_COUNT: Final = struct.Struct("<II")
-_INTERVAL: Final = struct.Struct("<IIQQ")
-
-
-class Interval(NamedTuple):
-    """Records of a group, or of every group, with LSNs in [from_lsn, until_lsn) are hidden."""
-
-    scope: int
-    from_lsn: int
-    until_lsn: int
 
 
 class Frames(Protocol):
@@ -55,6 +46,7 @@ class Intervals:
 
     def __init__(self, intervals: tuple[Interval, ...] = ()) -> None:
         self.intervals = intervals
+        self.seen = 0
 
     def fresh(self) -> bool:
         """Tell whether nothing was reverted since the last `refresh`."""
@@ -69,10 +61,7 @@ class Intervals:
 
     def hides(self, lsn: int, group: int) -> bool:
         """Tell whether a record of a group at this LSN is hidden."""
-        return any(
-            i.from_lsn <= lsn < i.until_lsn and i.scope in (EVERY_GROUP, group)
-            for i in self.intervals
-        )
+        return any(interval.hides(lsn, group) for interval in self.intervals)
 
     def voids(self, first_lsn: int, commit_lsn: int) -> bool:
         """Tell whether a transaction was open across a revert, or its commit is hidden."""
@@ -91,12 +80,11 @@ class Hidden(Intervals):
         self._raw = raw
         self._ring = raw.client.ring
         self._newest_lsn = 0
-        self._seen = -1
-        self.reverts: tuple[int, ...] = ()
+        self.seen = -1  # the count of reverts that `intervals` is right for
 
     def fresh(self) -> bool:
         """Tell whether nothing was reverted since the last `refresh`."""
-        return self._ring.load(LAYOUT["revert_count"]) == self._seen
+        return self._ring.load(LAYOUT["revert_count"]) == self.seen
 
     def refresh(self) -> None:
         """Learn of the newest revert, if there is a new one."""
@@ -105,31 +93,9 @@ class Hidden(Intervals):
             newest = self._ring.load(LAYOUT["newest_revert_lsn"])
             if newest and newest != self._newest_lsn:
                 payload = bytes(self._raw.load(newest, 1 << REVERT).payload)
-                self.intervals = decode_intervals(payload, newest)
+                self.intervals = decode_revert(payload, newest)
                 self._newest_lsn = newest
-            self._seen = seen
-
-
-def decode_intervals(payload: bytes, own_lsn: int) -> tuple[Interval, ...]:
-    """Return the hidden intervals that a revert frame lists.
-
-    Raises:
-        Corruption: The payload is not of that form.
-    """
-    try:
-        count, _ = _COUNT.unpack_from(payload)
-        if len(payload) != _COUNT.size + count * _INTERVAL.size:
-            raise Corruption("a revert frame makes no sense", lsn=own_lsn)
-        rows = _INTERVAL.iter_unpack(payload[_COUNT.size :])
-        return tuple(Interval(scope, first, end or own_lsn) for scope, _, first, end in rows)
-    except struct.error as error:
-        raise Corruption("a revert frame makes no sense", lsn=own_lsn) from error
-
-
-def encode_intervals(intervals: tuple[Interval, ...]) -> bytes:
-    """Return a revert frame's payload; the last interval ends at the frame itself, so at 0."""
-    rows = [_INTERVAL.pack(i.scope, 0, i.from_lsn, i.until_lsn) for i in intervals]
-    return _COUNT.pack(len(rows), 0) + b"".join(rows)
+            self.seen = seen
 
 
 class Piece(NamedTuple):
@@ -237,7 +203,7 @@ class View:
             elif frame.kind == TXN_PART:
                 self._remember(frame)
             elif frame.kind == TXN_ABORT:
-                self._forget(bytes(frame.payload[: _ID.size]))
+                self._forget(bytes(frame.payload[:PART_PREFIX_SIZE]))
             elif not self._uncommitted:
                 yield Piece(self.filtered(run), frame.lsn, False)
                 run = []
@@ -246,7 +212,7 @@ class View:
         yield Piece(self.filtered(run), end, False)
 
     def _remember(self, part: Record) -> None:
-        key = bytes(part.payload[: _ID.size])
+        key = bytes(part.payload[:PART_PREFIX_SIZE])
         if self._buffered < BUFFERED:
             self._parts.setdefault(key, []).append(bare(part))
             self._buffered += len(part.payload) + 128
@@ -255,16 +221,13 @@ class View:
 
     def _forget(self, key: bytes) -> None:
         parts = self._parts.pop(key, ())
-        self._buffered -= sum(len(part.payload) + _ID.size + 128 for part in parts)
+        self._buffered -= sum(len(part.payload) + PART_PREFIX_SIZE + 128 for part in parts)
 
     def _committed(self, commit: Record) -> Iterator[Piece]:
         """Give a transaction's parts, from memory or by reading them again."""
         end = commit.lsn + span(len(commit.payload))
-        try:
-            first, last, count = _COMMIT.unpack(commit.payload)
-        except struct.error as error:
-            raise Corruption("a commit frame makes no sense", lsn=commit.lsn) from error
-        key = _ID.pack(first)
+        first, last, count = decode_commit(commit.payload)
+        key = bytes(commit.payload[:PART_PREFIX_SIZE])
         known = self._parts.get(key, [])
         self._forget(key)
         # Asked anew: whoever takes the pieces may have been busy since the chunk was read.
@@ -278,7 +241,7 @@ class View:
         first = max(first, self._raw.start())
         held: list[Record] = []  # one piece is held back: the last one resumes behind the commit
         for chunk in self._raw.chunks(first, self._after(last), 1 << TXN_PART, copy=self._copy):
-            parts = [bare(part) for part in chunk if part.payload[: _ID.size] == key]
+            parts = [bare(part) for part in chunk if part.payload[:PART_PREFIX_SIZE] == key]
             parts = self.filtered(parts)
             if parts and held:
                 yield Piece(held, commit.lsn, True)
@@ -293,4 +256,4 @@ class View:
 
 def bare(part: Record) -> Record:
     """Return a transaction's part as its record: without the transaction's id."""
-    return Record(part.lsn, part.group, part.seq, part.kind, part.payload[_ID.size :])
+    return Record(part.lsn, part.group, part.seq, part.kind, part.payload[PART_PREFIX_SIZE:])

@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -21,15 +22,31 @@ from tests.writers import Writers
 PREFIX: Final = f"t{os.getpid()}-"
 """Begins the names of all logs of this test run: several runs share one machine."""
 
+ENDING_S: Final = 3.0
+
 _numbers: Final = itertools.count(1)
 
 Serve: TypeAlias = Callable[..., Service]
 
 
+_shared: Final[list[Path]] = []
+"""Directories whose service outlives a single test, and is ended with its module."""
+
+
+def leftover_memory() -> list[str]:
+    """Return what this test run has left in shared memory."""
+    names = shared_objects(PREFIX)
+    return [
+        f"/dev/shm/{name}" for name in names if not name.endswith(tuple(p.name for p in _shared))
+    ]
+
+
 def leftovers(base: Path) -> list[str]:
     """Return what this test run has left: shared memory, processes, threads of the library."""
-    left = [f"/dev/shm/{name}" for name in shared_objects(PREFIX)]
-    left += [f"pid {p.pid}: {p.info['cmdline']}" for p in processes_of(base)]
+    left = leftover_memory()
+    kept = {process.pid for path in _shared for process in processes_of(path)}
+    others = [process for process in processes_of(base) if process.pid not in kept]
+    left += [f"pid {process.pid}: {process.info['cmdline']}" for process in others]
     names = [thread.name for thread in threading.enumerate()]
     return left + [f"thread {name}" for name in names if name.startswith(("logstore-", "chores"))]
 
@@ -48,10 +65,14 @@ def nothing_is_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def the_test_cleans_up(request: pytest.FixtureRequest) -> Iterator[None]:
     """Name the test that left something in shared memory or, if it starts any, a process."""
     yield
-    left = [f"/dev/shm/{name}" for name in shared_objects(PREFIX)]
+    left = leftover_memory()
     node = request.node
     if node.get_closest_marker("process") or node.get_closest_marker("crash"):
-        left = leftovers(request.getfixturevalue("tmp_path_factory").getbasetemp())
+        base = request.getfixturevalue("tmp_path_factory").getbasetemp()
+        # What has said its last word may need a moment to end.
+        deadline = time.monotonic() + ENDING_S
+        while (left := leftovers(base)) and time.monotonic() < deadline:
+            time.sleep(0.01)
     assert not left, f"left behind: {left}"
 
 
@@ -92,6 +113,19 @@ def serve(places: Iterator[Path]) -> Iterator[Serve]:
     yield start
     for service in services:
         service.clean_up()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Return a service that all tests of a module use; none of them may stop it."""
+    path = tmp_path_factory.mktemp("shared") / f"{PREFIX}shared-{next(_numbers)}"
+    service = Service(path, path.name, {"ring_size": 1 << 20, "segment_size": 1 << 18})
+    _shared.append(path)
+    try:
+        yield service.start()
+    finally:
+        service.clean_up()
+        _shared.remove(path)
 
 
 @pytest.fixture

@@ -122,7 +122,10 @@ class Service:
                 os.close(writer)
             assert select.select([ready], [], [], READY_S)[0], "the service says nothing"
             line = ready.readline()
-        return dict(json.loads(line)) if line else None
+        answer = dict(json.loads(line)) if line else None
+        if answer != {}:
+            self.process.wait(10.0)  # it has said why, or was killed
+        return answer
 
     @property
     def _messages(self) -> Path:

@@ -20,6 +20,7 @@ FACES = "faces"
 FLOORS = {
     "errors": 0,
     "lsn": 0,
+    "timeouts": 1,
     "points": 0,
     "frames": 1,
     "files": 1,

@@ -48,7 +48,7 @@ class Child:
         module = f"logstore.workers.{ROLES[self.role]}"
         self._started_s = time.monotonic()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, str(self._path)],
+            [sys.executable, "-P", "-m", module, str(self._path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             start_new_session=True,

@@ -65,10 +65,13 @@ class Committer:
             return False
         written = self._ring.load(LAYOUT["written"])
         try:
-            return self._drain(written) or (state == State.DRAINING and self._stop(written))
+            worked = self._drain(written) or (state == State.DRAINING and self._stop(written))
         except (OSError, LogstoreError) as error:
             self._cannot_write(error)
             return False
+        if not worked and state == State.RUNNING:
+            self.segments.compact_if_asked()
+        return worked
 
     def _drain(self, written: int) -> bool:
         ring = self._ring
@@ -86,9 +89,12 @@ class Committer:
         self.segments.write(self._memory[start : start + to - written], written)
         point("drain.file")  # Crash: the successor writes the same bytes in the same place.
         ring.advance(Level.WRITTEN, to)
-        ring.count_drain(to - written)
         self._went_on(to)
-        return True
+        ring.count_drain(to - written)
+        # What little came meanwhile can wait for more: small pieces cost us and the writers, whose
+        # cache lines we take, more than they gain. Whoever wants them sooner wakes us.
+        more = stop != Stop.DRY or to - written >= EXTENT // 2
+        return more or self._salvaging or self._client.state != State.RUNNING
 
     def _went_on(self, to: int) -> None:
         now = time.monotonic()
@@ -174,17 +180,14 @@ class Committer:
         ring.idle(False, mode, self._stopped_at, state, timeout_s)
 
     def _how_to_sleep(self) -> tuple[Mode, float]:
-        if self._blocked:
-            return Mode.SLEEPING, BLOCKED_S
         if self._client.state == State.DRAINING:
             return Mode.NAPPING, BLOCKED_S
         now = time.monotonic()
         wanted = self._ring.load(LAYOUT["sync_request"]) > self._stopped_at
-        if wanted or self._ring.load(LAYOUT["eager_until_ns"]) > now * 1e9:
-            return Mode.SLEEPING, DEEP_SLEEP_S
-        if now - self._last_work_s < NAPS_FOR_S:
+        wanted = wanted or self._ring.load(LAYOUT["eager_until_ns"]) > now * 1e9
+        if not wanted and now - self._last_work_s < NAPS_FOR_S:
             return Mode.NAPPING, NAP_S
-        return Mode.SLEEPING, DEEP_SLEEP_S
+        return Mode.SLEEPING, BLOCKED_S if self._blocked else DEEP_SLEEP_S
 
     def finished(self) -> bool:
         """Tell whether the log is closed, or nobody needs it."""

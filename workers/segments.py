@@ -7,14 +7,11 @@ committer does them; rotation itself is two system calls.
 from __future__ import annotations
 
 import itertools
-import queue
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from logstore.errors import Corruption, DiskFull, LogstoreError
+from logstore.errors import Corruption, DiskFull
 from logstore.files import Directory
 from logstore.format import SEGMENT_HEADER_SIZE, SegmentHeader
 from logstore.points import point
@@ -27,6 +24,8 @@ from logstore.segments.manifest import SealedSegment
 from logstore.segments.seal import seal
 from logstore.segments.segment import bases_of, begin, prepare, read_header, segment_name
 from logstore.workers import role
+from logstore.workers.chores import Chores
+from logstore.workers.compaction import PAUSE_S, compact
 
 WAIT_S: Final = 0.005  # between two looks whether a rotation has become possible
 UNSEALED_LIMIT: Final = 16  # a committer this many segments ahead of the sealing waits
@@ -38,44 +37,6 @@ class _Active:
 
     header: SegmentHeader
     fd: int
-
-
-class Chores:
-    """Run jobs one after the other on a thread of their own; the first failure is kept."""
-
-    def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self.pending = 0
-        self.progress = threading.Event()
-        self.failure: OSError | LogstoreError | None = None
-        self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
-        self._thread.start()
-
-    def add(self, job: Callable[[], None]) -> None:
-        """Queue a job."""
-        self.pending += 1
-        self._jobs.put(job)
-
-    def finish(self) -> None:
-        """Wait until all jobs are done, and end the thread. Idempotent."""
-        if self._thread.is_alive():
-            self._jobs.put(None)
-            self._thread.join()
-
-    def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            try:
-                job()
-            except (OSError, LogstoreError) as error:
-                self.failure = self.failure or error
-            finally:
-                self.pending -= 1
-                self.progress.set()
-
-    def await_progress(self, timeout_s: float) -> None:
-        """Sleep until a job ends, or time is up."""
-        self.progress.wait(timeout_s)
-        self.progress.clear()
 
 
 class Segments:
@@ -105,6 +66,9 @@ class Segments:
         self._spare: int | None = None
         self._preparing = False
         self._stopping = False
+        self._compactions = self._ring.load(LAYOUT["compact_done"])
+        self._compacting = self._sealed_since = False
+        self._next_compaction_s = 0.0
         self._salvaging = salvaging
         self.chores = Chores()
         base = slots.newest(self._ring)
@@ -171,6 +135,7 @@ class Segments:
         self._ring.store(LAYOUT["rotations"], self._ring.load(LAYOUT["rotations"]) + 1)
         self._prepare_later()
         self._seal_later(old.header.base_lsn, lsn)
+        self.compact_if_asked()
         return True
 
     def _begin(self, base_lsn: int, previous: int) -> _Active:
@@ -242,10 +207,31 @@ class Segments:
             active_base_lsn=active if active != footer.base_lsn else None,
         )
         manifests.save(self._directory, self._manifest, mode=self._identity.mode)
+        self._sealed_since = True
 
     def _raise_failure(self) -> None:
         if self.chores.failure is not None:
             raise self.chores.failure
+
+    def compact_if_asked(self) -> bool:
+        """Queue a compaction if a client wants one, or a segment was sealed a while ago."""
+        wanted = self._ring.load(LAYOUT["compact_request"])
+        due = self._sealed_since and time.monotonic() >= self._next_compaction_s
+        if (wanted == self._compactions and not due) or self._compacting:
+            return False
+        self._compacting = True
+        self._compactions = wanted
+        self._sealed_since = False
+        self._next_compaction_s = time.monotonic() + PAUSE_S
+        self.chores.add(lambda: self._compact(wanted))
+        return True
+
+    def _compact(self, number: int) -> None:
+        try:
+            self._manifest = compact(self._client, self._directory, self._manifest)
+        finally:
+            self._compacting = False
+        self._ring.store(LAYOUT["compact_done"], number)
 
     # The end.
 

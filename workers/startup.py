@@ -30,12 +30,15 @@ from logstore.ring.layout import CLIENTS, COMMITTER, SUPERVISOR, State
 from logstore.ring.liveness import NAME as LOCK_FILE
 from logstore.ring.liveness import LockFile
 from logstore.segments import manifest as manifests
-from logstore.segments.footer import GroupRange
+from logstore.segments.catalog_sections import catalog_of
+from logstore.segments.footer import Footer
 from logstore.segments.manifest import Manifest
 from logstore.segments.recover import recover
 from logstore.segments.recovery import Region, StartFacts, StartVerdict, start_verdict
 from logstore.workers.committer import Committer
 
+REOPEN_S: Final = 10.0
+LOOK_AGAIN_S: Final = 0.01
 SERVICE_LOG: Final = "service.log"
 _OURS: Final = frozenset({LOCK_FILE, OPTIONS_FILE, SERVICE_LOG, "lost+found", "MANIFEST.tmp"})
 
@@ -73,6 +76,8 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
     if verdict is StartVerdict.ADOPT and attached is not None:
         if chosen != found.name:
             raise InUse(f"the log runs under the name {found.name!r}", path=directory.path)
+        if not _reopen(attached[0], lock, directory.path):
+            return start(directory, lock, options, name)
         return Started(Client(found.name, role=SUPERVISOR, attached=attached, lock=lock), True)
     synced = written = 0
     if verdict is StartVerdict.SALVAGE and attached is not None:
@@ -81,14 +86,39 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
         point("start.salvaged")
     if chosen != found.name:
         _look(replace(found, name=chosen), directory.path, lock)  # raises if it is taken
-    manifest, groups = _recover(
+    manifest, footer = _recover(
         directory, replace(found, name=chosen), synced, written, options.mode
     )
     point("start.recovered")
     for used in {found.name, chosen}:
         region.unlink(used)
     point("start.unlinked")
-    return Started(_create(directory.path, manifest, groups, options, lock), False)
+    return Started(_create(directory.path, manifest, footer, options, lock), False)
+
+
+def _reopen(ring: Ring, lock: LockFile, path: Path) -> bool:
+    """Take back a stop that did not come to its end; False if it has come to it meanwhile.
+
+    A committer that lives may be closing the log at this moment: then nothing may be appended any
+    more, and it is waited for. One that comes up later finds the log running again.
+
+    Raises:
+        NotRunning: It does not come to an end, because a live writer does not finish a record.
+    """
+    deadline = time.monotonic() + REOPEN_S
+    while ring.load(LAYOUT["state"]) == State.DRAINING:
+        if lock.take(COMMITTER):
+            if ring.load(LAYOUT["state"]) == State.DRAINING:
+                ring.set_state(State.RUNNING)
+            lock.release(COMMITTER)
+            break
+        if time.monotonic() > deadline:
+            raise NotRunning(
+                "the log is stopping, and waits for a record that its writer does not finish",
+                path=path,
+            )
+        time.sleep(LOOK_AGAIN_S)
+    return ring.load(LAYOUT["state"]) != State.CLOSED
 
 
 def _new_log(directory: Directory, name: str | None) -> Manifest:
@@ -189,27 +219,27 @@ def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) 
 
 def _recover(
     directory: Directory, found: Manifest, synced: int, written: int, mode: int
-) -> tuple[Manifest, tuple[GroupRange, ...]]:
-    """Recover the files; return the manifest of the next epoch, saved, and all groups so far."""
-    groups: tuple[GroupRange, ...] = ()
+) -> tuple[Manifest, Footer | None]:
+    """Recover the files; return the manifest of the next epoch, saved, and the newest footer."""
+    footer = None
     if found.epoch == 0:
         manifest = replace(found, epoch=1, clean=False)
     else:
         recovered = recover(directory, synced_lsn=synced, written_lsn=written, mode=mode)
-        groups = recovered.footer.groups if recovered.footer else ()
+        footer = recovered.footer
         for name in recovered.quarantined:
             logger.warning("torn tail: a copy is in quarantine/%s", name)
         manifest = replace(
             recovered.manifest, name=found.name, epoch=recovered.manifest.epoch + 1, clean=False
         )
     manifests.save(directory, manifest, mode=mode)
-    return manifest, groups
+    return manifest, footer
 
 
 def _create(
     path: Path,
     manifest: Manifest,
-    groups: tuple[GroupRange, ...],
+    footer: Footer | None,
     options: Options,
     lock: LockFile,
 ) -> Client:
@@ -231,6 +261,9 @@ def _create(
         identity,
         start_lsn=manifest.start_lsn,
         head_lsn=end_lsn,
-        groups=[(group.id, group.name, group.last_seq) for group in groups],
+        groups=[(g.id, g.name, g.last_seq) for g in footer.groups] if footer else (),
+        newest_revert_lsn=catalog_of(footer).newest_revert_lsn,
     )
+    ring.store(LAYOUT["retain_bytes"], options.retain_bytes)
+    ring.store(LAYOUT["retain_age_ns"], round(options.retain_age_s * 1e9))
     return Client(manifest.name, role=SUPERVISOR, attached=(ring, identity), lock=lock)

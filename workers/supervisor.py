@@ -98,10 +98,11 @@ class Supervisor:
                 child.start_if_free(self._liveness)
             self._await_workers()
             point("start.workers")
-            if self.client.state == State.STARTING:
-                self._ring.set_state(State.RUNNING)
-            point("start.running")
-            ready()
+            if not self._stopping:
+                if self.client.state == State.STARTING:
+                    self._ring.set_state(State.RUNNING)
+                point("start.running")
+                ready()
             while not self._stopping or self._somebody_came():
                 self._watch.wait(TICK_S)
                 self._look_after()
@@ -130,7 +131,9 @@ class Supervisor:
             self._watch.wait(0.005)
             for child in self._children.values():
                 child.restart_if_dead(self._liveness)
-            if self._stopping or time.monotonic() > deadline:
+            if self._stopping:
+                return
+            if time.monotonic() > deadline:
                 raise NotRunning("the workers did not come up; see the messages above")
 
     # While it runs.

@@ -202,7 +202,15 @@ class _Conduct:
 
 def _start_writer(directory: Path, writer: Writer, line_count: int) -> subprocess.Popen[bytes]:
     module = "logstore.cli.demo_writer"
-    command = [sys.executable, "-m", module, str(directory), str(writer.number), str(line_count)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        module,
+        str(directory),
+        str(writer.number),
+        str(line_count),
+    ]
     # In a group of its own: Ctrl-C is for the demo, which ends its writers itself.
     return subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, process_group=0

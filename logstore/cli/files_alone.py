@@ -13,6 +13,8 @@ from logstore.files import Directory
 from logstore.group import GroupStatus
 from logstore.lsn import Durability
 from logstore.segments import manifest as manifests
+from logstore.segments.catalog import Catalog
+from logstore.segments.catalog_sections import catalog_of
 from logstore.segments.disk_errors import reading
 from logstore.segments.fold import catalog_at
 from logstore.segments.footer import GroupRange
@@ -20,7 +22,7 @@ from logstore.segments.inventory import newest_footer, take_inventory
 from logstore.segments.reader import SegmentReader
 from logstore.segments.segment import segment_name
 from logstore.segments.tail import make_plan
-from logstore.visible import Interval, Intervals, View
+from logstore.visible import Intervals, View
 
 if TYPE_CHECKING:
     from logstore.frames import Record
@@ -124,7 +126,7 @@ class FilesAlone:
         if group is not None and group not in names:
             raise NotFound(f"there is no group {group!r}; there are {', '.join(names)}")
         catalog = catalog_at(self._directory, self.manifest.uuid, self.end_lsn)
-        hidden = Intervals(tuple(Interval(*one) for one in catalog.hidden))
+        hidden = Intervals(catalog.hidden)
         view = View(self._frames, hidden, group=group, uncommitted=uncommitted, reverted=reverted)
         first = self.manifest.start_lsn if start is None else start
         for piece in view.pieces(first, self.end_lsn, end):
@@ -168,7 +170,20 @@ class FilesAlone:
 
     def group_statuses(self) -> list[GroupStatus]:
         """Say how far each group is, as far as the files tell."""
-        return [GroupStatus(one.name, one.id, one.last_seq, 0, 0) for one in self._groups()]
+        catalog = catalog_of(self._footer)
+        return [self._group_status(one, catalog) for one in self._groups()]
+
+    def _group_status(self, group: GroupRange, catalog: Catalog) -> GroupStatus:
+        done = catalog.checkpointed(group.id)
+        return GroupStatus(
+            name=group.name,
+            id=group.id,
+            appended=group.last_seq,
+            synced=group.last_seq,
+            checkpointed=done.prefix_end,
+            pending=group.last_seq - done.clipped(1, max(group.last_seq, 1)).count,
+            oldest_needed_lsn=0,
+        )
 
     def _groups(self) -> tuple[GroupRange, ...]:
         return self._footer.groups if self._footer else ()

@@ -20,7 +20,8 @@ static const struct entry entries[] = {
     AT(group_count), AT(segment_count), AT(segment_base), AT(segments_synced), AT(drains),
     AT(drain_bytes), AT(aborts), AT(rotations), AT(blocked_lsn),
     AT(blocked_owner), AT(blocked_since_ns), AT(drain_size), AT(syncs), AT(sync_bytes),
-    AT(sync_time), AT(repairs), AT(committer_restarts), AT(syncer_restarts), AT(groups), AT(clients),
+    AT(sync_time), AT(compact_request), AT(compact_done),
+    AT(compact_bytes), AT(retain_bytes), AT(retain_age_ns), AT(repairs), AT(committer_restarts), AT(syncer_restarts), AT(groups), AT(clients),
     AT(transactions),
 
     IDENTITY(magic), IDENTITY(layout_version), IDENTITY(header_size), IDENTITY(uuid),
@@ -32,7 +33,7 @@ static const struct entry entries[] = {
     CLIENT(append_stall), CLIENT(durable_wait),
 
     GROUP(seq), GROUP(written_seq), GROUP(synced_seq), GROUP(checkpointed_seq),
-    GROUP(oldest_needed_lsn), GROUP(name),
+    GROUP(oldest_needed_lsn), GROUP(visible_lsn), GROUP(name),
 
     {"client.size", sizeof(struct ls_client)},
     {"group.size", sizeof(struct ls_group)},

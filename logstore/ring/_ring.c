@@ -85,12 +85,14 @@ static void ring_dealloc(RingObject *self)
 
 int call_hook(RingObject *self, int status, uint64_t detail)
 {
-    PyObject *result;
-    if (self->hook == NULL || self->hook == Py_None) {
+    PyObject *hook = self->hook, *result;
+    if (hook == NULL || hook == Py_None) {
         PyErr_Format(PyExc_RuntimeError, "ring status %d, and no hook is set", status);
         return -1;
     }
-    result = PyObject_CallFunction(self->hook, "iK", status, (unsigned long long)detail);
+    Py_INCREF(hook); /* another thread may set a new one meanwhile */
+    result = PyObject_CallFunction(hook, "iK", status, (unsigned long long)detail);
+    Py_DECREF(hook);
     Py_XDECREF(result);
     return result == NULL ? -1 : 0;
 }
@@ -212,6 +214,19 @@ static PyObject *ring_swap(RingObject *self, PyObject *args)
     return PyBool_FromLong(atomic_compare_exchange_strong(word, &found, value));
 }
 
+/* add(offset, amount) -> the new value */
+static PyObject *ring_add(RingObject *self, PyObject *args)
+{
+    unsigned long long offset, amount;
+    _Atomic uint64_t *word;
+    if (!PyArg_ParseTuple(args, "KK", &offset, &amount) || !writable(self))
+        return NULL;
+    word = word_at(self, offset);
+    if (word == NULL)
+        return NULL;
+    return PyLong_FromUnsignedLongLong(atomic_fetch_add(word, amount) + amount);
+}
+
 static PyObject *ring_words(RingObject *self, PyObject *args)
 {
     unsigned long long offset;
@@ -325,15 +340,16 @@ static PyGetSetDef ring_getset[] = {
 #define NONE(name) {#name, (PyCFunction)(void (*)(void))ring_##name, METH_NOARGS, NULL}
 
 static PyMethodDef ring_methods[] = {
+    ONE(passed),
     FAST(append),       FAST(append_many),
-    FAST(append_part),  ARGS(revert),       ARGS(swap), FAST(offer),        FAST(reserve),
+    FAST(append_part),  ARGS(revert),       ARGS(swap),         ARGS(add), FAST(offer),        FAST(reserve),
     FAST(wait),         FAST(poll),        NONE(close),        ONE(bind),
     NONE(forsake),
     ONE(load),          ARGS(store),       ARGS(words),        ARGS(read_header),
     ARGS(write_header), ARGS(walk),        ONE(abort_dead),    ARGS(advance),
     ARGS(discard),
     ARGS(idle),         ONE(count_drain),  ARGS(count_sync),   ARGS(set_state),
-    ONE(repair),        NONE(post),        NONE(knock),        ARGS(await_knock),
+    ONE(repair),        NONE(post),         NONE(wake_committer),        NONE(knock),        ARGS(await_knock),
     {0},
 };
 

@@ -57,6 +57,7 @@ PyObject *ring_append_many(RingObject *self, PyObject *const *args, Py_ssize_t n
 PyObject *ring_append_part(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_offer(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_reserve(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
+PyObject *ring_passed(RingObject *self, PyObject *lsn);
 PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_poll(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 
@@ -71,6 +72,7 @@ PyObject *ring_set_state(RingObject *self, PyObject *args);
 PyObject *ring_repair(RingObject *self, PyObject *dead);
 PyObject *ring_revert(RingObject *self, PyObject *args);
 PyObject *ring_post(RingObject *self, PyObject *unused);
+PyObject *ring_wake_committer(RingObject *self, PyObject *unused);
 PyObject *ring_knock(RingObject *self, PyObject *unused);
 PyObject *ring_await_knock(RingObject *self, PyObject *args);
 

@@ -76,6 +76,12 @@ class Ring:
     def store(self, offset: int, value: int, /) -> None:
         """Set a word of the header (atomic, release)."""
 
+    def add(self, offset: int, amount: int, /) -> int:
+        """Add to a word of the header (atomic) and return the sum."""
+
+    def wake_committer(self, /) -> None:
+        """Wake the committer for work that is no record."""
+
     def words(self, offset: int, count: int, /) -> list[int]:
         """Return consecutive words, each read for itself."""
 
@@ -131,6 +137,9 @@ class Ring:
         self, size: int, timeout: float | None = None, group: int = 0, kind: int = 1, /
     ) -> Slot:
         """Reserve room for a payload of exactly `size` bytes."""
+
+    def passed(self, lsn: int, /) -> bool:
+        """Tell whether the record at `lsn` is durable already; False if `lsn` makes no sense."""
 
     def wait(self, level: int, lsn: int, timeout: float | None = None, /) -> None:
         """Sleep until the watermark of `level` exceeds `lsn`."""

@@ -161,6 +161,14 @@ PyObject *ring_knock(RingObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* wake_committer(): there is work for it that is no record. */
+PyObject *ring_wake_committer(RingObject *self, PyObject *unused)
+{
+    (void)unused;
+    ls_wake_worker(&self->ring.region->committer_mode);
+    Py_RETURN_NONE;
+}
+
 /* await_knock(seen, timeout) -> the count of knocks, once it differs from `seen` or time is up. */
 PyObject *ring_await_knock(RingObject *self, PyObject *args)
 {

@@ -320,6 +320,20 @@ static PyObject *waited(RingObject *self, uint64_t lsn)
     Py_RETURN_NONE;
 }
 
+/* passed(lsn) -> is the record at `lsn` durable already?  Raises nothing: what makes no sense is False. */
+PyObject *ring_passed(RingObject *self, PyObject *lsn)
+{
+    unsigned long long at;
+    if (self->closed || !PyLong_CheckExact(lsn))
+        Py_RETURN_FALSE;
+    at = PyLong_AsUnsignedLongLong(lsn);
+    if (at % LS_ALIGNMENT != 0 || PyErr_Occurred()) {
+        PyErr_Clear();
+        Py_RETURN_FALSE;
+    }
+    return PyBool_FromLong(ls_passed(&self->ring, LS_LEVEL_SYNCED, at));
+}
+
 /* wait(level, lsn, timeout=None): until the watermark of `level` exceeds lsn. */
 PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
 {

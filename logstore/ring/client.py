@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from logstore.errors import (
@@ -16,7 +16,7 @@ from logstore.errors import (
     LimitReached,
     LogstoreError,
     NotRunning,
-    ReadOnly,
+    PermissionDenied,
     RecordTooLarge,
     RevertedError,
     RingFull,
@@ -24,6 +24,7 @@ from logstore.errors import (
 )
 from logstore.ring import liveness, region
 from logstore.ring._ring import LAYOUT, Ring, token
+from logstore.ring.duties import Duties
 from logstore.ring.failure import state_error
 from logstore.ring.layout import (
     CLIENTS,
@@ -38,6 +39,7 @@ from logstore.ring.layout import (
 )
 from logstore.ring.process import command_line, start_ticks
 from logstore.ring.repair import Liveness, repair_guard
+from logstore.timeouts import Countdown
 
 _LOOK_AGAIN_S: Final = 0.001
 SLICE_S: Final = 0.25
@@ -55,6 +57,7 @@ class Client:
         ring: The mapping; appends and waits go straight to it.
         identity: Which log this is.
         index: The entry in the client table, or -1 for a read-only attachment.
+        duties: What only one process at a time may do; not there in a read-only attachment.
         on_reverts: Called with an LSN that was waited for when anything was reverted in this run;
             raises if that record was.
     """
@@ -81,16 +84,22 @@ class Client:
         self.ring.hook = self._on_status
         self._lock: liveness.LockFile | None = None
         self._liveness: Liveness | None = None
-        self._byte_locks = {byte: threading.Lock() for byte in (liveness.GROUPS, liveness.REVERT)}
+        self._pins: dict[object, int] = {}
+        self._pins_lock = threading.Lock()
         self.on_reverts: Callable[[int], None] | None = None
-        if not read_only:
-            self._lock = lock or liveness.LockFile(self.identity.directory)
-            self._liveness = Liveness(self.ring, self.identity.directory)
-            try:
-                self._take_entry(role)
-            except BaseException:
-                self.close()
-                raise
+        if read_only:
+            # Who may not even read the lock file cannot ask, and hears of a killed service never.
+            with suppress(PermissionDenied, FileNotFoundError):
+                self._liveness = Liveness(self.ring, self.identity.directory, read_only=True)
+            return
+        self._lock = lock or liveness.LockFile(self.identity.directory)
+        self.duties = Duties(self._lock, self.look_around)
+        self._liveness = Liveness(self.ring, self.identity.directory)
+        try:
+            self._take_entry(role)
+        except BaseException:
+            self.close()
+            raise
 
     def _take_entry(self, role: int | None) -> None:
         assert self._lock is not None
@@ -104,6 +113,7 @@ class Client:
         generation = self.ring.load(client_offset(index, "generation")) + 1
         # A token of 0 would mean "nobody": skip the generation that the mask makes 0.
         generation += not generation & LAYOUT["GENERATION_MASK"]
+        self.ring.store(client_offset(index, "pinned_lsn"), 0)
         self.ring.store(client_offset(index, "pid"), os.getpid())
         self.ring.store(client_offset(index, "start_ticks"), start_ticks(os.getpid()))
         self.ring.store(client_offset(index, "attached_ns"), time.time_ns())
@@ -145,8 +155,10 @@ class Client:
 
     def close(self) -> None:
         """Leave the log: wait for threads inside, then give the entry back. Idempotent."""
+        # Order: first what the threads inside will meet on their way out. The ring also no longer
+        # keeps this object alive.
+        self.ring.hook = _refuse
         self.ring.close()
-        self.ring.hook = _refuse  # and the ring no longer keeps this object alive
         if self._lock is not None:
             if self.index >= 0:
                 self.ring.knock()
@@ -185,31 +197,42 @@ class Client:
             if self.state == State.FULL:
                 time.sleep(SLICE_S)
 
-    def making_groups(self) -> AbstractContextManager[None]:
-        """Keep every other process and thread from making a group."""
-        return self._alone(liveness.GROUPS)
+    def pin(self, key: object, lsn: int | None) -> None:
+        """Keep segments from `lsn` on while something reads them; None ends what `key` began."""
+        if self.read_only:
+            return
+        with self._pins_lock:
+            if lsn is None:
+                self._pins.pop(key, None)
+            else:
+                self._pins[key] = lsn
+            oldest = min(self._pins.values(), default=0)
+            self.ring.store(client_offset(self.index, "pinned_lsn"), oldest)
 
-    def reverting(self) -> AbstractContextManager[None]:
-        """Keep every other process and thread from reverting."""
-        return self._alone(liveness.REVERT)
+    def ask_for_compaction(self, *, wait: bool, timeout_s: float | None) -> int:
+        """Count the request up, wake the committer, and wait for its answer if asked to.
 
-    @contextmanager
-    def _alone(self, byte: int) -> Iterator[None]:
-        """Hold a byte of the lock file; the kernel frees it if this process dies."""
-        if self._lock is None:
-            raise ReadOnly("this log was attached for reading; attach without read_only")
-        with self._byte_locks[byte]:  # threads share the description, and so its locks
-            while not self._lock.take(byte):
-                time.sleep(_LOOK_AGAIN_S)
-                self.look_around()
-            try:
-                yield
-            finally:
-                self._lock.release(byte)
+        Returns:
+            The bytes dropped meanwhile, by whomever they were asked for.
+        """
+        ring = self.ring
+        left = Countdown(timeout_s)
+        before = ring.load(LAYOUT["compact_bytes"])
+        number = ring.add(LAYOUT["compact_request"], 1)
+        ring.wake_committer()
+        while wait and ring.load(LAYOUT["compact_done"]) < number:
+            rest = left()
+            if rest is not None and rest <= 0:
+                raise Timeout("compaction is not done yet; it goes on")
+            time.sleep(_LOOK_AGAIN_S)
+            self.look_around()
+        return ring.load(LAYOUT["compact_bytes"]) - before
 
     # What the ring calls when it cannot go on.
 
     def _on_status(self, status: int, detail: int) -> None:
+        if status == Status.CLOSED:
+            _refuse()
         if status == Status.TOO_LARGE:
             raise RecordTooLarge(
                 f"{detail} bytes with headers; this ring takes at most "
@@ -255,7 +278,7 @@ class Client:
         """
         if self.ring.closed:
             _refuse()
-        if self._liveness is not None:
+        if self._liveness is not None and not self.read_only:
             repair_guard(self.ring, self._liveness)
         if not self.service_alive():
             raise NotRunning(

@@ -6,7 +6,7 @@ to the log before that, so whoever reads a record of a group has met its name.
 
 from __future__ import annotations
 
-from logstore.errors import InvalidArgument, LimitReached
+from logstore.errors import InvalidArgument, LimitReached, ReadOnly
 from logstore.frames import GROUP_NAME
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.client import Client
@@ -56,7 +56,9 @@ def find_or_create(client: Client, name: str) -> int:
     number = find(ring, require_group_name(name))
     if number is not None:
         return number
-    with client.making_groups():
+    if client.read_only:
+        raise ReadOnly("there is no such group, and this log was attached for reading")
+    with client.duties.making_groups():
         number = find(ring, name)
         if number is not None:
             return number

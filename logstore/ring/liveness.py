@@ -25,6 +25,9 @@ GROUPS: Final = RECOVERY + 1
 REVERT: Final = RECOVERY + 2
 """The byte that whoever reverts holds meanwhile."""
 
+APPLIER: Final = RECOVERY + 1024
+"""The first of the bytes, one for each group, that whoever applies the group's records holds."""
+
 CURSORS: Final = 1 << 62
 """From here on every name of a cursor has a slot of bytes, of which its holder locks as many as its
 pid says. So whoever finds the lock also learns, in the same look, whose it is."""
@@ -57,14 +60,22 @@ class LockFile:
     process holds a byte, ask through another `LockFile`. Any thread may call any method.
     """
 
-    def __init__(self, directory: Path, *, mode: int | None = None) -> None:
-        """Open the lock file of a data directory; with `mode`, create it if it is missing.
+    def __init__(
+        self, directory: Path, *, mode: int | None = None, read_only: bool = False
+    ) -> None:
+        """Open the lock file of a data directory.
+
+        Args:
+            directory: The data directory.
+            mode: Create the file, with these permissions, if it is missing.
+            read_only: Only to ask who holds what: nothing can be taken.
 
         Raises:
-            PermissionDenied: The file may not be opened for writing.
+            PermissionDenied: The file may not be opened.
         """
         self.path = directory / NAME
-        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        access = os.O_RDONLY if read_only else os.O_RDWR
+        flags = access | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             if mode is None:
                 self._fd = os.open(self.path, flags)

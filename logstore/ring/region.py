@@ -60,12 +60,10 @@ def require_name(name: str) -> str:
     Raises:
         InvalidArgument: It is empty, too long, or has other characters than letters, digits, ._-
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise InvalidArgument(
-            f"a log's name is 1 to 63 letters, digits, '.', '_' or '-', "
-            f"beginning with a letter or digit, not {name!r}"
-        )
-    return name
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        return name
+    allowed = "1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or digit"
+    raise InvalidArgument(f"a log's name is {allowed}, not {name!r}")
 
 
 def shared_name(name: str) -> str:
@@ -85,6 +83,7 @@ def create(
     start_lsn: int,
     head_lsn: int,
     groups: Iterable[tuple[int, str, int]] = (),
+    newest_revert_lsn: int = 0,
 ) -> Ring:
     """Create region and semaphore, and map the region. The supervisor's lock must be held.
 
@@ -95,6 +94,7 @@ def create(
         start_lsn: The oldest LSN there is.
         head_lsn: Where the next frame will be.
         groups: (id, name, last seq) of every group so far, by id.
+        newest_revert_lsn: The newest revert frame in the files; 0 if nothing is hidden.
 
     Raises:
         InUse: The name is taken by another log.
@@ -119,9 +119,11 @@ def create(
         _write_identity(ring, identity)
         for field in ("head", "intent", "published", "written", "synced"):
             ring.store(LAYOUT[field], head_lsn)
-        for field in ("start", "checkpointed"):
-            ring.store(LAYOUT[field], start_lsn)
+        ring.store(LAYOUT["start"], start_lsn)
+        ring.store(LAYOUT["checkpointed"], start_lsn)
         _write_groups(ring, groups)
+        ring.store(LAYOUT["newest_revert_lsn"], newest_revert_lsn)
+        ring.store(LAYOUT["revert_count"], min(newest_revert_lsn, 1))
         ring.store(LAYOUT["identity.magic"], LAYOUT["MAGIC"])
         point("create.done")
     except BaseException:
@@ -287,13 +289,11 @@ def _text(header: bytes, field: str) -> str:
 
 
 def unlink(name: str) -> None:
-    """Remove region and semaphore; who has them mapped keeps them. Missing ones are fine."""
+    """Remove region and semaphore; who has them mapped keeps them; missing ones are fine."""
     for remove in (posix_ipc.unlink_shared_memory, posix_ipc.unlink_semaphore):
         try:
             remove(shared_name(name))
         except posix_ipc.ExistentialError:
             continue
         except (posix_ipc.PermissionsError, OSError) as error:
-            raise PermissionDenied(
-                f"cannot remove shared memory {shared_name(name)}", path=SHM
-            ) from error
+            raise PermissionDenied(f"cannot remove {shared_name(name)}", path=SHM) from error

@@ -16,9 +16,9 @@ class Liveness:
     Any thread may call any method.
     """
 
-    def __init__(self, ring: Ring, directory: Path) -> None:
+    def __init__(self, ring: Ring, directory: Path, *, read_only: bool = False) -> None:
         self._ring = ring
-        self._locks = liveness.LockFile(directory)
+        self._locks = liveness.LockFile(directory, read_only=read_only)
         self._repairing = threading.Lock()  # threads share the description, so its locks too
 
     def held(self, index: int) -> bool:

@@ -92,7 +92,8 @@ struct ls_group {
     _Atomic uint64_t synced_seq;
     _Atomic uint64_t checkpointed_seq;
     _Atomic uint64_t oldest_needed_lsn;
-    uint64_t spare[3];
+    _Atomic uint64_t visible_lsn; /* an engine has applied everything below */
+    uint64_t spare[2];
     char name[64];
 };
 
@@ -168,6 +169,11 @@ struct ls_region {
     _Atomic uint64_t sync_bytes;
     _Atomic uint64_t sync_time[LS_BUCKETS]; /* log2 of nanoseconds */
 
+    alignas(LS_LINE) _Atomic uint64_t compact_request; /* clients count up: compact now */
+    _Atomic uint64_t compact_done;                     /* the committer answers; of its requests */
+    _Atomic uint64_t compact_bytes;                    /* dropped so far */
+    _Atomic uint64_t retain_bytes; /* from the options; 0 = no limit */
+    _Atomic uint64_t retain_age_ns;
     alignas(LS_LINE) _Atomic uint64_t repairs;
     _Atomic uint64_t committer_restarts;
     _Atomic uint64_t syncer_restarts;

@@ -66,6 +66,19 @@ def catalog_of(footer: Footer | None) -> Catalog:
     return catalog
 
 
+def committed_in(footer: Footer) -> tuple[Transaction, ...]:
+    """Return the transactions that are committed in a segment and began in an earlier one.
+
+    Raises:
+        Corruption: The section is not what `sections_of` can have made.
+    """
+    catalog = Catalog()
+    for section in footer.others:
+        if section.type == TRANSACTIONS:
+            _decoded(_decode_transactions, catalog, section.data)
+    return tuple(catalog.committed.values())
+
+
 def _decoded(decode: Callable[[Catalog, bytes], int], catalog: Catalog, data: bytes) -> None:
     """Let a section be read into the catalog; all of it must be used up."""
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
 
 from logstore.errors import Corruption, IncompatibleFormat
@@ -17,6 +17,7 @@ from logstore.format import SEGMENT_HEADER_SIZE, padded
 from logstore.frames import crc32c
 from logstore.lsn import ALIGNMENT
 from logstore.segments.disk_errors import reading
+from logstore.segments.points import Points
 from logstore.segments.segment import base_of
 
 FOOTER_MAGIC: Final = b"LSFOOTER"
@@ -43,13 +44,6 @@ _PAIR: Final = struct.Struct("<QQ")
 _TRAILER: Final = struct.Struct("<8sQQQQI16x")
 _CRC: Final = struct.Struct("<I")
 _FIRST_READ: Final = 64 * 1024
-
-
-class Point(NamedTuple):
-    """Where one record of a group lies."""
-
-    seq: int
-    lsn: int
 
 
 class TimePoint(NamedTuple):
@@ -85,7 +79,7 @@ class GroupRange:
     first_seq: int = 0
     last_seq: int = 0
     record_count: int = 0
-    points: tuple[Point, ...] = ()
+    points: Points = field(default_factory=Points)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +220,7 @@ def _encode_groups(groups: tuple[GroupRange, ...]) -> bytes:
         counts = (group.first_seq, group.last_seq, group.record_count)
         parts.append(_GROUP.pack(group.id, len(name), len(group.points), *counts))
         parts.append(name.ljust(padded(len(name)), b"\0"))
-        parts.extend(_PAIR.pack(*point) for point in group.points)
+        parts.append(group.points.encode())
     return b"".join(parts)
 
 
@@ -271,14 +265,15 @@ def _group(data: bytes, offset: int) -> tuple[GroupRange, int]:
     offset += _GROUP.size
     points_offset = offset + padded(name_length)
     end = points_offset + point_count * _PAIR.size
-    points = _PAIR.iter_unpack(data[points_offset:end])
+    if end > len(data):
+        raise Corruption("the points of a group are cut off")
     group = GroupRange(
         id=number,
         name=data[offset : offset + name_length].decode(),
         first_seq=first_seq,
         last_seq=last_seq,
         record_count=record_count,
-        points=tuple(map(Point._make, points)),
+        points=Points.decode(data[points_offset:end]),
     )
     return group, end
 

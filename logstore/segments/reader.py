@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Self
 
 from logstore.errors import Corruption, IncompatibleFormat, InvalidLSN, LogstoreError, NotFound
@@ -12,8 +13,10 @@ from logstore.files import Directory
 from logstore.format import SegmentHeader
 from logstore.frames import END, SHORT, UNKNOWN_KIND, Record, scan
 from logstore.lsn import require_lsn
+from logstore.segments.backward import blocks_back
 from logstore.segments.disk_errors import reading
 from logstore.segments.footer import footer_from
+from logstore.segments.search import Finder
 from logstore.segments.segment import bases_of, header_from, placed, read_header, segment_name
 from logstore.segments.survey import survey_segment
 
@@ -23,6 +26,7 @@ CHUNK: Final = 1024 * 1024
 VIEWED_CHUNK: Final = 256 * 1024
 """Bytes per read when they are not: each chunk then lives as long as any of its records."""
 
+EVERY_KIND: Final = (1 << 64) - 1
 LOAD_SIZE: Final = 2048
 """Bytes read at first for a single record."""
 
@@ -113,12 +117,41 @@ class SegmentReader:
             if next_lsn == lsn:
                 # A segment's end looks like damage until the next segment explains it. Asking
                 # only here keeps the question out of the usual course.
-                behind_lsn = self._behind(segment, lsn)
+                behind_lsn = self._behind(segment, lsn, verdict)
                 if behind_lsn is None:
                     raise self._trouble(segment, lsn, verdict, limit_lsn, first=lsn == start_lsn)
                 next_lsn = behind_lsn
             lsn = self._next_lsn = next_lsn
             if records:
+                yield records
+
+    def chunks_back(
+        self, start_lsn: int, floor_lsn: int, names: list[str], *, kinds: int, copy: bool = True
+    ) -> Iterator[list[Record]]:
+        """Give the records from before `start_lsn` down to `floor_lsn`, the newest first.
+
+        Each list is in that order too. Needs memory for one list, and the time of one pass over
+        a segment that is not sealed before the first record of it comes. Blocks on the disk.
+
+        Args:
+            start_lsn: Where a frame ends: the first position that is not given, and at most how
+                far the files have been written.
+            floor_lsn: Where a frame begins, the last that is given; or any position below all
+                that are left.
+            names, kinds, copy: As for `chunks`.
+
+        Raises:
+            InvalidLSN: No frame ends at `start_lsn`, or none begins at `floor_lsn`.
+            Corruption, IncompatibleFormat, ReadFailed, PermissionDenied: As `chunks`.
+        """
+        require_lsn(start_lsn, name="start_lsn")
+        require_lsn(floor_lsn, name="floor_lsn")
+        finder = Finder(self._directory, self._uuid, lambda: start_lsn)
+        size = len(self._buffer) if copy else VIEWED_CHUNK
+        for first, last in blocks_back(self._directory, finder, start_lsn, floor_lsn, size):
+            block = list(self.chunks(first, partial(int, last), names, kinds=kinds, copy=copy))
+            for records in reversed(block):
+                records.reverse()
                 yield records
 
     def load(self, lsn: int, limit_lsn: int, names: list[str], *, kinds: int) -> Record:
@@ -140,13 +173,13 @@ class SegmentReader:
             with reading(segment.name):
                 data = self._directory.read(segment.fd, size, segment.header.offset_of(lsn))
             records, _, verdict = scan(
-                data, lsn, segment.header.salt, limit_lsn, names, kinds=kinds, max_records=1
+                data, lsn, segment.header.salt, limit_lsn, names, kinds=EVERY_KIND, max_records=1
             )
-            if records and records[0].lsn == lsn:
-                return records[0]
             if records or verdict != SHORT or len(data) < size:
                 break
             size *= 4
+        if records and records[0].lsn == lsn and 1 << records[0].kind & kinds:
+            return records[0]
         self._refresh()
         if self._base_at(lsn, first=True) != segment.header.base_lsn:
             return self.load(lsn, limit_lsn, names, kinds=kinds)  # a newer segment has it
@@ -185,7 +218,8 @@ class SegmentReader:
     def _segment_at(self, lsn: int, *, first: bool) -> _OpenSegment:
         while True:
             base_lsn = self._base_at(lsn, first=first)
-            if self._open is not None and self._open.header.base_lsn == base_lsn:
+            if self._open is not None and base_lsn <= self._open.header.base_lsn <= lsn:
+                # Also when its name is gone: what is open can be read to its end.
                 return self._open
             try:
                 opened = self._opened(segment_name(base_lsn))
@@ -212,7 +246,6 @@ class SegmentReader:
         if index >= 0:
             return self._bases[index]
         if not first and self._open is not None and self._open.header.base_lsn <= lsn:
-            # Its name is gone, but it is open, and tells where to go on.
             return self._open.header.base_lsn
         there = f"the first are at {self._bases[0]}" if self._bases else "there are none"
         raise NotFound(f"there are no records at LSN {lsn}; {there}", path=self._directory.path)
@@ -221,8 +254,10 @@ class SegmentReader:
         with reading("the data directory"):
             self._bases = bases_of(self._directory.names())
 
-    def _behind(self, segment: _OpenSegment, lsn: int) -> int | None:
+    def _behind(self, segment: _OpenSegment, lsn: int, verdict: int) -> int | None:
         """Return where the next segment begins if this one ends at or below `lsn`."""
+        if verdict == UNKNOWN_KIND:
+            return None
         place = self._next_place(segment)
         if place is None:
             self._refresh()
@@ -256,8 +291,10 @@ class SegmentReader:
             return placed(error, header, lsn)
         if first and lsn != header.base_lsn:
             with reading(segment.name):
-                survey = survey_segment(self._directory, segment.fd, header, limit_lsn)
-            if survey.end_lsn > lsn:
-                return InvalidLSN(f"no frame begins at LSN {lsn}", lsn=lsn)
-            lsn = survey.end_lsn
+                end_lsn = survey_segment(self._directory, segment.fd, header, lsn).end_lsn
+                if end_lsn < lsn:
+                    survey = survey_segment(self._directory, segment.fd, header, limit_lsn)
+                    if survey.end_lsn > lsn:
+                        return InvalidLSN(f"no frame begins at LSN {lsn}", lsn=lsn)
+                    lsn = survey.end_lsn
         return placed(Corruption("the frame here is not what was written"), header, lsn)

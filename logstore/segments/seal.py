@@ -6,12 +6,12 @@ from logstore.errors import Corruption
 from logstore.files import Directory
 from logstore.format import Kind, SegmentHeader, decode_mark
 from logstore.frames import Survey
-from logstore.points import point
 from logstore.segments.catalog import Catalog
 from logstore.segments.catalog_sections import sections_of
 from logstore.segments.disk_errors import reading, writing
 from logstore.segments.fold import folded
-from logstore.segments.footer import MAXIMUM_TIMES, Footer, GroupRange, Point, TimePoint
+from logstore.segments.footer import MAXIMUM_TIMES, Footer, GroupRange, TimePoint
+from logstore.segments.points import Points
 from logstore.segments.segment import header_from, placed, require_writable
 from logstore.segments.survey import survey_segment
 
@@ -41,7 +41,7 @@ def seal(directory: Directory, name: str, end_lsn: int, previous: Footer | None)
             require_writable(header)
             with reading(name):
                 survey = survey_segment(directory, fd, header, end_lsn)
-            if survey.batch_lsn != end_lsn:
+            if survey.end_lsn != end_lsn or survey.batch_lsn != end_lsn:
                 message = f"this segment should have whole frames up to LSN {end_lsn}"
                 raise placed(Corruption(message), header, survey.batch_lsn)
             with reading(name):
@@ -65,10 +65,8 @@ def write_footer(directory: Directory, fd: int, header: SegmentHeader, footer: F
     data = footer.encode()
     offset = header.offset_of(footer.end_lsn)
     directory.write(fd, data, offset)
-    point("seal.footer")
     # Crash: before this line the file ends in something else, and is not sealed.
     directory.truncate(fd, offset + len(data))
-    point("seal.truncated")
     directory.sync_file(fd)
 
 
@@ -98,9 +96,9 @@ def footer_of(header: SegmentHeader, survey: Survey, catalog: Catalog) -> Footer
 
 
 def _groups(survey: Survey, catalog: Catalog) -> tuple[GroupRange, ...]:
-    points: dict[int, list[Point]] = {}
+    points: dict[int, list[tuple[int, int]]] = {}
     for number, seq, lsn in survey.points():
-        points.setdefault(number, []).append(Point(seq, lsn))
+        points.setdefault(number, []).append((seq, lsn))
     here = {number: (first, last, count) for number, first, last, count in survey.groups()}
     groups = []
     for number in sorted(catalog.groups.keys() | here.keys()):
@@ -113,7 +111,7 @@ def _groups(survey: Survey, catalog: Catalog) -> tuple[GroupRange, ...]:
                 first_seq=first_seq,
                 last_seq=last_seq if known is None else max(last_seq, known.last_seq),
                 record_count=record_count,
-                points=tuple(points.get(number, ())),
+                points=Points(points.get(number, ())),
             )
         )
     return tuple(groups)

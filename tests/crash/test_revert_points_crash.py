@@ -43,6 +43,7 @@ def test_a_revert_whose_process_dies_is_done_or_not_done(
         died = subprocess.run(
             [sys.executable, "-c", PROGRAM, log.name, str(place)],
             env=environment(armed.arm(point)),
+            cwd=service.path.parent,
             timeout=20,
             check=False,
         )

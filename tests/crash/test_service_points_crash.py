@@ -268,7 +268,7 @@ def test_the_supervisor_dies_while_it_starts_after_a_crash(
             assert number > 1, f"{point} is never reached"
             break
         assert service.process is not None
-        service.process.wait(10)
+        service.process.wait(10.0)
         service.environment = {}
         service.start()
         if number < 3:

@@ -1,37 +1,19 @@
-"""Durable cursors on a log that runs."""
+"""Durable cursors on a log that runs: where they begin, go on, and what is on disk when."""
 
 from __future__ import annotations
 
-import os
-import pickle
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 
 import pytest
 
 import logstore
-from logstore import cursors
-from logstore.errors import (
-    Closed,
-    Compacted,
-    Corruption,
-    InUse,
-    InvalidArgument,
-    InvalidLSN,
-    NotFound,
-    ReadOnly,
-    Timeout,
-)
-from logstore.files import Directory
-from logstore.ring._ring import LAYOUT
-from logstore.segments.cursors import SavedCursor, save
+from logstore.errors import InvalidArgument, InvalidLSN, NotFound, ReadOnly, Timeout
 from tests.conftest import Serve
+from tests.consuming import NONE_MORE_S, append, payloads, saved
 from tests.service import Service, stopped
 
 pytestmark = pytest.mark.process
-
-NONE_MORE_S = 0.05
 
 
 @pytest.fixture
@@ -43,25 +25,6 @@ def service(serve: Serve) -> Service:
 def log(service: Service) -> Iterator[logstore.Log]:
     with service.attach() as attached:
         yield attached
-
-
-def payloads(cursor: logstore.Cursor, *, advance: bool = True) -> list[bytes]:
-    """Take what there is."""
-    found = []
-    for record in cursor.records(timeout=NONE_MORE_S):
-        found.append(bytes(record.payload))
-        if advance:
-            cursor.advance(record)
-    return found
-
-
-def append(log: logstore.Log | logstore.Group, *records: bytes) -> list[int]:
-    return [log.append(record, durability="synced") for record in records]
-
-
-def saved(log: logstore.Log, name: str) -> logstore.CursorStatus:
-    (found,) = [one for one in log.cursors() if one.name == name]
-    return found
 
 
 # Going on.
@@ -279,161 +242,3 @@ def test_a_position_is_not_saved_before_the_records_below_are_synced(service: Se
                 cursor.save(timeout=0.05)
         cursor.save()
         assert saved(log, "c").position_lsn > record.lsn
-
-
-# One holder.
-
-
-def test_a_held_cursor_is_refused_and_cannot_be_moved_or_deleted(log: logstore.Log) -> None:
-    (lsn,) = append(log, b"1")
-    with log.cursor("c") as cursor:
-        for attempt in (
-            lambda: log.cursor("c"),
-            lambda: log.move_cursor("c", lsn),
-            lambda: log.delete_cursor("c"),
-        ):
-            with pytest.raises(InUse) as caught:
-                attempt()
-            assert caught.value.pid == os.getpid()
-        assert payloads(cursor) == [b"1"]
-        log.cursor("another").close()
-        assert saved(log, "c").holder == os.getpid()
-        assert saved(log, "another").holder is None
-    log.move_cursor("c", lsn)
-    with log.cursor("c") as cursor:
-        assert payloads(cursor) == [b"1"]
-    log.delete_cursor("c")
-    assert [one.name for one in log.cursors()] == ["another"]
-
-
-def test_closing_the_log_closes_and_saves_its_cursors(service: Service) -> None:
-    with service.attach() as log:
-        append(log, b"1")
-        cursor = log.cursor("c", save_interval_s=1000)
-        cursor.advance(next(iter(cursor)))
-    with pytest.raises(Closed):
-        cursor.save()
-    cursor.close()
-    with service.attach() as log, log.cursor("c") as again:
-        assert payloads(again) == []
-
-
-def test_a_forgotten_cursor_is_free_again(log: logstore.Log) -> None:
-    log.cursor("c")
-    log.cursor("c").close()
-
-
-def test_a_forked_child_can_neither_use_nor_keep_its_parents_cursor(log: logstore.Log) -> None:
-    append(log, b"1")
-    cursor = log.cursor("c")
-    told, tell = os.pipe()
-    end, wait = os.pipe()
-    child = os.fork()
-    if child == 0:
-        answer = b"wrong"
-        try:
-            os.close(wait)
-            with pytest.raises(InvalidArgument):
-                next(iter(cursor))
-            with pytest.raises(InUse) as caught:
-                log.cursor("c")
-            if caught.value.pid == os.getppid():
-                answer = b"right"
-        finally:
-            os.write(tell, answer)
-            os.read(end, 1)
-            os._exit(0)
-    os.close(end)
-    assert os.read(told, 5) == b"right"
-    assert payloads(cursor) == [b"1"]
-    cursor.close()
-    log.cursor("c").close()  # although the child lives
-    os.close(wait)
-    os.waitpid(child, 0)
-    os.close(told)
-    os.close(tell)
-
-
-def test_a_cursor_is_not_pickled(log: logstore.Log) -> None:
-    with log.cursor("c") as cursor, pytest.raises(TypeError, match="pickled"):
-        pickle.dumps(cursor)
-
-
-# From outside.
-
-
-def test_pins_and_status_tell_how_far_every_cursor_is(log: logstore.Log) -> None:
-    lsns = append(log, b"1", b"2", b"3")
-    log.group("orders")
-    log.cursor("idle", group="orders", start=lsns[1]).close()
-    with log.cursor("busy"), Directory.open(log.path, create=False) as directory:
-        assert cursors.pins(directory) == [
-            cursors.Pin(lsns[0], "busy", os.getpid()),
-            cursors.Pin(lsns[1], "idle", None),
-        ]
-        told = log.status().cursors
-        synced = log.watermarks().synced
-    assert [(one.name, one.group, one.holder) for one in told] == [
-        ("busy", None, os.getpid()),
-        ("idle", "orders", None),
-    ]
-    assert told[0].lag <= synced - lsns[0]
-    assert log.status().as_dict()["cursors"][1]["position_lsn"] == lsns[1]
-
-
-def test_a_damaged_cursor_is_told_pins_everything_and_can_be_deleted(log: logstore.Log) -> None:
-    log.cursor("c").close()
-    path = Path(log.path) / "cursors" / "c"
-    path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(Corruption) as caught:
-        log.cursor("c")
-    assert caught.value.path == path
-    assert saved(log, "c").damaged
-    with Directory.open(log.path, create=False) as directory:
-        assert cursors.pins(directory) == [cursors.Pin(0, "c", None)]
-    log.delete_cursor("c")
-    assert log.cursors() == []
-
-
-def test_below_the_logs_start_reading_says_what_to_do(log: logstore.Log) -> None:
-    lsns = append(log, b"1", b"2", b"3")
-    with log.cursor("c") as cursor:
-        log._client.ring.store(LAYOUT["start"], lsns[1])  # as retention does
-        with pytest.raises(Compacted, match=f"oldest there is is at LSN {lsns[1]}"):
-            next(iter(cursor))
-        cursor.move(lsns[1])
-        assert payloads(cursor) == [b"2", b"3"]
-
-
-def test_beyond_the_logs_end_reading_says_what_to_do(log: logstore.Log) -> None:
-    (lsn,) = append(log, b"1")
-    with Directory.open(log.path, create=False) as directory:
-        save(directory, SavedCursor("c", None, 1 << 40, 1))
-    with log.cursor("c") as cursor:
-        with pytest.raises(InvalidLSN, match="beyond"):
-            next(iter(cursor))
-        cursor.move(lsn)
-        assert payloads(cursor) == [b"1"]
-
-
-def test_files_and_folder_have_the_modes_of_the_log(serve: Serve) -> None:
-    old = os.umask(0o077)
-    try:
-        for mode, folder_mode in ((0o600, 0o700), (0o660, 0o770)):
-            with serve(mode=mode).attach() as log:
-                log.cursor("c").close()
-                folder = Path(log.path) / "cursors"
-                assert folder.stat().st_mode & 0o777 == folder_mode
-                assert (folder / "c").stat().st_mode & 0o777 == mode
-    finally:
-        os.umask(old)
-
-
-def test_a_group_tells_how_far_it_is_and_is_followed(log: logstore.Log) -> None:
-    orders = log.group("orders")
-    append(log, b"other")
-    (lsn,) = append(orders, b"order")
-    assert orders.status() == logstore.GroupStatus("orders", orders.id, 1, 0, 0)
-    start = log.watermarks().start
-    followed = list(orders.follow(start, timeout=NONE_MORE_S))
-    assert [(record.lsn, record.payload) for record in followed] == [(lsn, b"order")]

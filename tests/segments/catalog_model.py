@@ -49,6 +49,7 @@ class LogModel:
     newest_revert_lsn: int = 0
     where: dict[tuple[int, int], int] = field(default_factory=dict)
     commits: dict[int, int] = field(default_factory=dict)
+    parts: dict[int, set[tuple[int, int]]] = field(default_factory=dict)
     abandoned: set[tuple[int, int]] = field(default_factory=set)
 
     def data(self, group: int, size: int = 4) -> int:
@@ -77,6 +78,7 @@ class LogModel:
         one = self.open.pop(transaction, Open(last_lsn=transaction, count=1))
         payload = encode_commit(Commit(transaction, one.last_lsn, one.count))
         self.commits[transaction] = self.log.put(payload, kind=Kind.TXN_COMMIT)
+        self.parts[transaction] = {(g, seq) for g, seqs in one.seqs.items() for seq in seqs}
 
     def abort(self, transaction: int) -> None:
         self.log.put(encode_txn_abort(transaction), kind=Kind.TXN_ABORT)
@@ -160,6 +162,19 @@ class LogModel:
         for key, (_, _, covered) in list(self.partial.items()):
             if key[0] == group and covered <= self.checkpoints[group]:
                 del self.partial[key]
+
+    def needed(self, base_lsn: int, end_lsn: int) -> set[tuple[int, int]]:
+        """Return the records of a stretch of the log, by group and seq, that somebody needs."""
+        return {
+            (group, seq)
+            for (group, seq), lsn in self.where.items()
+            if base_lsn <= lsn < end_lsn
+            and seq not in self.checkpoints.get(group, set())
+            and not any(
+                one.scope in (EVERY_GROUP, group) and one.from_lsn <= lsn < one.until_lsn
+                for one in self.hidden
+            )
+        }
 
     def facts(self) -> dict[str, object]:
         """Say all that a catalog should say."""

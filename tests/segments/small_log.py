@@ -34,6 +34,7 @@ class SmallLog:
     footer: Footer | None = None
     end_lsn: int = 4096
     synced_lsn: int = 4096
+    now_ns: int = 1_700_000_000_000_000_000
     seq: dict[int, int] = field(default_factory=dict)
     records: list[tuple[int, int, bytes]] = field(default_factory=list)
 
@@ -56,7 +57,7 @@ class SmallLog:
             base_lsn=self.end_lsn,
             previous_end_lsn=self.end_lsn if previous else 0,
             previous_digest=previous.crc if previous else 0,
-            created_ns=1_700_000_000_000_000_000,
+            created_ns=self.now_ns,
         )
         fd = prepare(self.directory, self.segment_size)
         begin(self.directory, fd, self.header)

@@ -10,14 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logstore.errors import Corruption, IncompatibleFormat
-from logstore.segments.footer import (
-    Footer,
-    GroupRange,
-    Point,
-    Section,
-    TimePoint,
-    read_footer,
-)
+from logstore.segments.footer import Footer, GroupRange, Section, TimePoint, read_footer
+from logstore.segments.points import Points
 from tests.memory_directory import MemoryDirectory
 from tests.segments.small_log import content, cut, three_segments
 
@@ -27,7 +21,7 @@ SAMPLE = Footer(
     record_count=70,
     frames_digest=0xDEADBEEF,
     groups=(
-        GroupRange(0, "default", 5, 74, 70, (Point(5, 4096), Point(69, 8000))),
+        GroupRange(0, "default", 5, 74, 70, Points([(5, 4096), (69, 8000)])),
         GroupRange(3, "Bücher", 0, 9, 0),
     ),
     times=(TimePoint(1_700_000_000_000_000_000, 5000),),
@@ -42,7 +36,7 @@ ranges = st.builds(
     first_seq=numbers,
     last_seq=numbers,
     record_count=numbers,
-    points=st.lists(st.builds(Point, numbers, numbers), max_size=3).map(tuple),
+    points=st.lists(st.tuples(numbers, numbers), max_size=3).map(Points),
 )
 
 

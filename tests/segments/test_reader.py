@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from logstore.errors import InvalidLSN
 from logstore.format import Kind
 from tests.memory_directory import MemoryDirectory
 from tests.segments.reading import long_log, read, reader_of
@@ -122,3 +123,19 @@ def test_at_the_limit_it_ends_and_can_go_on_from_there(log: SmallLog) -> None:
 def test_a_start_at_or_above_the_limit_gives_nothing(log: SmallLog, start_lsn: int) -> None:
     with reader_of(log) as reader:
         assert read(reader, start_lsn, 8) == []
+
+
+@pytest.mark.parametrize("size", [0, 100, 100_000])
+def test_what_is_loaded_must_be_of_a_wanted_kind_however_large_it_is(
+    log: SmallLog, size: int
+) -> None:
+    log.seal()
+    log.begin()
+    lsn = log.put(bytes(size), kind=Kind.ABORT)
+    log.seal()
+    log.begin()
+    log.put(b"what comes behind it is another segment's")
+    with reader_of(log) as reader:
+        with pytest.raises(InvalidLSN):
+            reader.load(lsn, log.end_lsn, NAMES, kinds=DATA)
+        assert reader.load(lsn, log.end_lsn, NAMES, kinds=1 << Kind.ABORT).payload == bytes(size)

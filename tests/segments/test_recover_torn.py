@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from logstore.format import Kind
-from logstore.segments.footer import GroupRange, Point
+from logstore.segments.footer import GroupRange
+from logstore.segments.points import Points
 from tests.memory_directory import MemoryDirectory
 from tests.segments.recovering import readable, recovered_twice, refused
 from tests.segments.small_log import (
@@ -153,4 +154,4 @@ def test_groups_of_cut_records_are_forgotten_and_others_known() -> None:
     flip(log.directory, log.active, 4096 + log.end_lsn - 4336 - 8, 0)
     footer = recovered_twice(log).footer
     assert footer is not None
-    assert footer.groups[1] == GroupRange(1, "orders", 1, 1, 1, (Point(1, lsn),))
+    assert footer.groups[1] == GroupRange(1, "orders", 1, 1, 1, Points([(1, lsn)]))

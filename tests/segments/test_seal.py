@@ -6,7 +6,8 @@ import pytest
 
 from logstore.errors import Corruption, IncompatibleFormat
 from logstore.format import Kind, SegmentHeader
-from logstore.segments.footer import GroupRange, Point, TimePoint, read_footer
+from logstore.segments.footer import GroupRange, TimePoint, read_footer
+from logstore.segments.points import Points
 from logstore.segments.seal import seal
 from tests.memory_directory import MemoryDirectory
 from tests.segments.small_log import SmallLog, change, content, contents, flip
@@ -43,8 +44,8 @@ def test_it_counts_records_by_group_with_every_64th_as_a_point() -> None:
     assert log.footer is not None
     assert log.footer.record_count == 131
     assert log.footer.groups == (
-        GroupRange(0, "default", 1, 130, 130, tuple(Point(n + 1, first[n]) for n in (0, 64, 128))),
-        GroupRange(1, "orders", 1, 1, 1, (Point(1, second),)),
+        GroupRange(0, "default", 1, 130, 130, Points((n + 1, first[n]) for n in (0, 64, 128))),
+        GroupRange(1, "orders", 1, 1, 1, Points([(1, second)])),
     )
 
 
@@ -59,8 +60,8 @@ def test_it_knows_all_groups_of_the_segments_before() -> None:
     _sealed(log)
     assert log.footer is not None
     assert log.footer.groups == (
-        GroupRange(0, "default", 1, 1, 1, (Point(1, log.end_lsn - 40),)),
-        GroupRange(1, "orders", 0, 2, 0, ()),
+        GroupRange(0, "default", 1, 1, 1, Points([(1, log.end_lsn - 40)])),
+        GroupRange(1, "orders", 0, 2, 0),
     )
     assert log.footer.names() == ["default", "orders"]
 

@@ -91,6 +91,8 @@ def main(words: list[str]) -> int:
     for workload in dict.fromkeys(case.workload for case in cases):
         console.print(table(workload, [case for case in cases if case.workload == workload]))
     console.print(f"{machine()}, {rounds} rounds, {time.monotonic() - began:.0f} s")
+    if os.getloadavg()[1] > (os.cpu_count() or 1) + 1:
+        console.print("The machine was busy with other things: take the CPU times, not the ratios.")
     if options.json:
         figures = {"version": 1, "machine": machine(), "command": ["tools.bench", *words]}
         text = json.dumps({**figures, "cases": [case.as_json() for case in cases]}, indent=1)

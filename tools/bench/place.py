@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from tests.service import Service, environment
 
 _numbers = itertools.count(1)
@@ -25,10 +27,12 @@ class Ran:
 
     Attributes:
         seconds: From the first one's beginning to the last one's end.
+        cpu_ns: Their processor time.
         took_ns: How long each blocking append took, of all writers.
     """
 
     seconds: float
+    cpu_ns: int
     took_ns: list[int]
 
 
@@ -53,6 +57,12 @@ class Place:
         finally:
             service.clean_up()
             shutil.rmtree(path, ignore_errors=True)
+
+    @staticmethod
+    def cpu_ns(service: Service) -> int:
+        """Return the processor time that committer and syncer have used."""
+        times = [psutil.Process(service.pid(role)).cpu_times() for role in ("committer", "syncer")]
+        return round(sum(one.user + one.system for one in times) * 1e9)
 
     def write(self, place: str, way: str, writers: int, *words: object) -> Ran:
         """Let so many writer processes work at once; see tools/bench/writer.py.
@@ -97,7 +107,8 @@ class Place:
         began_ns = min(one["began_ns"] for one in said)
         ended_ns = max(one["ended_ns"] for one in said)
         took_ns = [took for one in said for took in one["took_ns"]]
-        return Ran((ended_ns - began_ns) / 1e9, took_ns)
+        cpu_ns = sum(one["cpu_ns"] for one in said)
+        return Ran((ended_ns - began_ns) / 1e9, cpu_ns, took_ns)
 
     def remove(self) -> None:
         """Remove everything."""

@@ -50,9 +50,13 @@ def _throughput(place: Place, way: str, writers: int, size: int, total: int) -> 
     wrote = each * writers * span(size)
     limit_s = sequential_s(place.file(), wrote)
     with place.service() as service:
+        before_ns = place.cpu_ns(service)
         ran = place.write(service.name, way, writers, size, each, batch)
+        cpu_ns = place.cpu_ns(service) - before_ns
     return {
         "records/s": each * writers / ran.seconds,
+        "writer CPU ns": ran.cpu_ns / each / writers,
+        "service CPU ns": cpu_ns / each / writers,
         "MB/s": wrote / ran.seconds / 1e6,
         "limit MB/s": wrote / limit_s / 1e6,
         "of limit": limit_s / ran.seconds,

@@ -1,0 +1,116 @@
+"""What keeps the log from being compacted: who needs which segment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from logstore.files import Directory
+from logstore.format import Kind
+from logstore.payloads import encode_txn_abort
+from logstore.ring._ring import LAYOUT
+from logstore.ring.layout import CLIENTS, client_offset, index_of
+from logstore.ring.transactions import open_transactions
+from logstore.segments import manifest as manifests
+from logstore.segments.fold import catalog_at
+from logstore.segments.footer import Footer, read_footer
+from logstore.segments.needed import Hold, Pin, Reason, Verdict, judge
+from logstore.segments.search import Finder
+from logstore.segments.segment import segment_name
+
+if TYPE_CHECKING:
+    from logstore.ring.client import Client
+    from logstore.segments.catalog import Catalog
+    from logstore.segments.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Say what keeps one segment, for people to read.
+
+    Attributes:
+        segment: The segment's name.
+        lsn: Where it begins.
+        bytes: How many bytes of frames it has.
+        why: What is needed of it.
+        who: Whose it is, as far as that is known: a reader's or a transaction's pid, a cursor.
+        since_ns: Wall-clock time of the oldest clock reading in it; 0 if it has none.
+    """
+
+    segment: str
+    lsn: int
+    bytes: int
+    why: str
+    who: str
+    since_ns: int
+
+
+def pins_of(client: Client) -> list[Pin]:
+    """Return what living readers and transactions need: each an LSN and who."""
+    ring = client.ring
+    pins = []
+    for index in range(CLIENTS):
+        lsn = ring.load(client_offset(index, "pinned_lsn"))
+        if lsn and client.held(index):
+            pins.append(Pin(lsn, f"a reader, pid {ring.load(client_offset(index, 'pid'))}"))
+    for one in open_transactions(client):
+        pid = ring.load(client_offset(index_of(one.owner), "pid"))
+        pins.append(Pin(one.first_lsn, f"an open transaction, pid {pid}"))
+    return pins
+
+
+def catalog_of_living(client: Client, directory: Directory) -> Catalog:
+    """Return the catalog of what is durable, with the transactions of the dead as aborted."""
+    catalog = catalog_at(directory, client.identity.uuid, client.ring.load(LAYOUT["synced"]))
+    living = open_transactions(client)
+    ids = {one.first_lsn for one in living if one.exact}
+    bounds = [one.first_lsn for one in living if not one.exact]
+    for transaction in list(catalog.open):
+        if transaction not in ids and not any(bound <= transaction for bound in bounds):
+            catalog.apply(0, Kind.TXN_ABORT, 0, 0, encode_txn_abort(transaction))
+    return catalog
+
+
+def verdicts_on(
+    client: Client, directory: Directory, manifest: Manifest
+) -> tuple[list[Verdict], list[Footer]]:
+    """Judge every sealed segment; reads all their footers."""
+    # Order: the pins before the footers: who comes later finds the manifest as it is then.
+    pins = pins_of(client)
+    catalog = catalog_of_living(client, directory)
+    footers = []
+    for sealed in manifest.sealed:
+        footer = read_footer(directory, segment_name(sealed.base_lsn))
+        if footer is None:
+            break  # cannot be; verify tells
+        footers.append(footer)
+    synced = client.ring.load(LAYOUT["synced"])
+    finder = Finder(directory, client.identity.uuid, lambda: synced)
+    return judge(footers, catalog, pins, finder.first_seq_from), footers
+
+
+def holders(client: Client, directory: Directory) -> list[Holder]:
+    """Say of every sealed segment that stays what keeps it; reads all footers."""
+    manifest = manifests.load(directory)
+    if manifest is None:
+        return []
+    verdicts, footers = verdicts_on(client, directory, manifest)
+    return [
+        Holder(
+            segment=segment_name(verdict.base_lsn),
+            lsn=verdict.base_lsn,
+            bytes=verdict.end_lsn - verdict.base_lsn,
+            why=_why(hold, footer),
+            who=hold.who or "",
+            since_ns=footer.times[0].time_ns if footer.times else 0,
+        )
+        for verdict, footer in zip(verdicts, footers, strict=True)
+        for hold in verdict.holds[:1]
+    ]
+
+
+def _why(hold: Hold, footer: Footer) -> str:
+    if hold.reason is Reason.RECORDS:
+        names = {group.id: group.name for group in footer.groups}
+        return f"group {names[hold.group or 0]!r} needs seq {hold.seq}"
+    return hold.reason.value if hold.lsn is None else f"{hold.reason.value}, LSN {hold.lsn}"

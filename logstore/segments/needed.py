@@ -1,0 +1,201 @@
+"""Which sealed segments anybody still needs, and who; the rest may be dropped. Pure.
+
+A segment may go when every record in it is checkpointed, hidden by a revert, or of a
+transaction that came to nothing; when no transaction that is open has parts in it; when no part
+that it commits is still needed elsewhere; and when no pin lies before its end. It may lie in the
+middle of the log. The newest sealed segment never goes: its footer knows all groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import NamedTuple
+
+from logstore.payloads import EVERY_GROUP
+from logstore.segments.catalog import Catalog
+from logstore.segments.catalog_sections import committed_in
+from logstore.segments.footer import Footer, GroupRange
+from logstore.segments.manifest import Manifest, SealedSegment
+from logstore.segments.ranges import RangeSet
+
+
+class Pin(NamedTuple):
+    """Somebody reads from an LSN on: every segment that ends behind it stays."""
+
+    lsn: int
+    who: str
+
+
+class Reason(Enum):
+    """Why a segment stays."""
+
+    RECORDS = "records that are not checkpointed"
+    OPEN_TRANSACTION = "parts of a transaction that is open"
+    COMMIT = "the commit of a transaction whose parts are needed"
+    PIN = "somebody reads from here or before"
+    REVERT = "the newest revert"
+    NEWEST = "the newest sealed segment"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Say what keeps a segment.
+
+    Attributes:
+        reason: Which of the rules.
+        group: The group of the records, for `RECORDS`.
+        seq: The first of them that is needed, for `RECORDS`.
+        lsn: The transaction's id, the pin, or the revert frame, for the others.
+        who: Whose pin it is, for `PIN`.
+    """
+
+    reason: Reason
+    group: int | None = None
+    seq: int | None = None
+    lsn: int | None = None
+    who: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Say what keeps one sealed segment; if nothing does, it may be dropped."""
+
+    base_lsn: int
+    end_lsn: int
+    holds: tuple[Hold, ...]
+
+    @property
+    def droppable(self) -> bool:
+        """Whether nobody needs it."""
+        return not self.holds
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """Say what is to be done: save the manifest, then unlink the segments.
+
+    Attributes:
+        manifest: Without them. It starts where the first segment begins that stays.
+        dropped: The segments to unlink.
+        dropped_bytes: How many bytes of frames they hold.
+    """
+
+    manifest: Manifest
+    dropped: tuple[SealedSegment, ...]
+    dropped_bytes: int
+
+
+def judge(
+    footers: Iterable[Footer],
+    catalog: Catalog,
+    pins: Collection[Pin],
+    first_seq_from: Callable[[int, int], int],
+) -> list[Verdict]:
+    """Judge the sealed segments of a log.
+
+    Whoever drops segments by this must have the catalog of a position up to which the log is
+    durable: what it says must not be undone by a power loss.
+
+    Args:
+        footers: Those of all sealed segments that are left, in order; each is looked at once.
+        catalog: What the log means at a position at or behind the last of them.
+        pins: Who reads, and from where.
+        first_seq_from: Gives the lowest seq of a group that is not before an LSN in its segment;
+            asked only about segments that a revert hides in part (`Finder.first_seq_from`).
+
+    Returns:
+        A verdict for each, in order.
+    """
+    needed: dict[int, RangeSet] = {}
+    verdicts = []
+    for footer in footers:
+        holds = [*_records(footer, catalog, first_seq_from, needed)]
+        holds += _open_transactions(footer, catalog)
+        holds += _commits(footer, needed)
+        holds += [Hold(Reason.PIN, lsn=p.lsn, who=p.who) for p in pins if p.lsn < footer.end_lsn]
+        revert_lsn = catalog.newest_revert_lsn
+        if catalog.hidden and footer.base_lsn <= revert_lsn < footer.end_lsn:
+            holds.append(Hold(Reason.REVERT, lsn=revert_lsn))
+        verdicts.append(Verdict(footer.base_lsn, footer.end_lsn, tuple(holds)))
+    if verdicts:
+        newest = verdicts[-1]
+        verdicts[-1] = replace(newest, holds=(*newest.holds, Hold(Reason.NEWEST)))
+    return verdicts
+
+
+def compaction(manifest: Manifest, verdicts: Iterable[Verdict]) -> Compaction:
+    """Take the segments that may be dropped out of the manifest."""
+    droppable = {verdict.base_lsn for verdict in verdicts if verdict.droppable}
+    dropped = tuple(one for one in manifest.sealed if one.base_lsn in droppable)
+    kept = tuple(one for one in manifest.sealed if one.base_lsn not in droppable)
+    start_lsn = manifest.start_lsn
+    if dropped and kept:
+        start_lsn = max(start_lsn, kept[0].base_lsn)
+    return Compaction(
+        manifest=replace(manifest, sealed=kept, start_lsn=start_lsn),
+        dropped=dropped,
+        dropped_bytes=sum(one.end_lsn - one.base_lsn for one in dropped),
+    )
+
+
+def _records(
+    footer: Footer,
+    catalog: Catalog,
+    first_seq_from: Callable[[int, int], int],
+    needed: dict[int, RangeSet],
+) -> Iterable[Hold]:
+    """Give a hold for each group with records that are needed, and add their seqs to `needed`."""
+    for group in footer.groups:
+        if not group.record_count:
+            continue
+        seqs = _needed_seqs(footer, group, catalog, first_seq_from)
+        if seqs:
+            first_seq, _ = next(iter(seqs))
+            needed.setdefault(group.id, RangeSet()).update(seqs)
+            yield Hold(Reason.RECORDS, group=group.id, seq=first_seq)
+
+
+def _needed_seqs(
+    footer: Footer,
+    group: GroupRange,
+    catalog: Catalog,
+    first_seq_from: Callable[[int, int], int],
+) -> RangeSet:
+    seqs = catalog.checkpointed(group.id).gaps(group.first_seq, group.last_seq)
+    for scope, from_lsn, until_lsn in catalog.hidden:
+        if scope not in (EVERY_GROUP, group.id) or not seqs:
+            continue
+        if from_lsn >= footer.end_lsn or until_lsn <= footer.base_lsn:
+            continue
+        first, last = group.first_seq, group.last_seq
+        if from_lsn > footer.base_lsn:
+            first = first_seq_from(group.id, from_lsn)
+        if until_lsn < footer.end_lsn:
+            last = first_seq_from(group.id, until_lsn) - 1
+        if first <= last:
+            seqs = seqs.difference(RangeSet([(first, last)]))
+    return seqs
+
+
+def _open_transactions(footer: Footer, catalog: Catalog) -> Iterable[Hold]:
+    here = {group.id: group for group in footer.groups if group.record_count}
+    for transaction in catalog.open.values():
+        for group, seqs in transaction.seqs.items():
+            one = here.get(group)
+            if one is not None and seqs.overlaps(one.first_seq, one.last_seq):
+                yield Hold(Reason.OPEN_TRANSACTION, lsn=transaction.id)
+                break
+
+
+def _commits(footer: Footer, needed: dict[int, RangeSet]) -> Iterable[Hold]:
+    """Give a hold for each commit without which parts that are needed would be invisible.
+
+    Parts in the segment itself hold it anyway; those that begin here and are committed here too.
+    """
+    for transaction in committed_in(footer):
+        for group, seqs in transaction.seqs.items():
+            if group in needed and seqs.intersection(needed[group]):
+                yield Hold(Reason.COMMIT, lsn=transaction.id)
+                break

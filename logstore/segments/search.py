@@ -1,0 +1,294 @@
+"""Finding records by seq and by time: footers first, then points, then a short scan.
+
+Nothing here grows with the log: a lookup reads as many footers as it takes to halve the list of
+segments down to one, and the last few of them are kept.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
+
+from logstore.errors import Compacted, Corruption, NotFound, NotWritten
+from logstore.files import Directory
+from logstore.format import Kind, decode_mark
+from logstore.frames import BAD, SHORT, Record, scan
+from logstore.segments.disk_errors import reading
+from logstore.segments.footer import MAXIMUM_TIMES
+from logstore.segments.index import Footers, GrowingSegment, SegmentIndex
+from logstore.segments.segment import bases_of, placed, read_header, segment_name
+
+_RECORDS: Final = 1 << Kind.DATA | 1 << Kind.TXN_PART
+_SMALL_READ: Final = 4096
+_LARGE_READ: Final = 1024 * 1024
+
+_Result = TypeVar("_Result")
+
+
+class Finder:
+    """Find places in the files of one log.
+
+    Disturbs nobody: segments may be added, sealed and removed meanwhile. Keeps no file open. For
+    one thread. All methods block on the disk if what they need is not in memory, and raise
+    Corruption, IncompatibleFormat, ReadFailed and PermissionDenied like any reader.
+
+    Args:
+        directory: The data directory; stays the caller's.
+        uuid: The log that all segments must belong to.
+        limit: Says how far the files have been written, always a frame's end.
+    """
+
+    def __init__(self, directory: Directory, uuid: bytes, limit: Callable[[], int]) -> None:
+        self._directory = directory
+        self._uuid = uuid
+        self._limit = limit
+        self._footers = Footers(directory, uuid)
+        self._sealed: list[int] = []
+        self._growing: dict[int, GrowingSegment] = {}
+
+    def segment_of_seq(self, group: int, seq: int) -> int:
+        """Return where the segment begins that a seq of a group belongs to.
+
+        Raises:
+            NotWritten: The group has not come so far.
+            Compacted: The segment was dropped.
+        """
+        return self._again(lambda: self._segment_of(group, seq)).base_lsn
+
+    def lsn_of_seq(self, group: int, seq: int) -> int:
+        """Return the position of a record.
+
+        Raises:
+            NotWritten: There is no such record: the group has not come so far, or the seq was
+                given to a reservation that came to nothing.
+            Compacted: It was dropped with its segment.
+        """
+        return self._again(lambda: self._record(group, seq, [], exact=True)).lsn
+
+    def load_seq(self, group: int, seq: int, names: list[str]) -> Record:
+        """Return a record, a part of a transaction also being one; raises like `lsn_of_seq`."""
+        return self._again(lambda: self._record(group, seq, names, exact=False))
+
+    def lsn_at(self, time_ns: int) -> int:
+        """Return a position before which nothing was appended at or after a wall-clock time.
+
+        It is the latest one that the clock readings in the log prove: while records flow, at
+        most the time from one mark to the next before it. It is where a frame begins, or where
+        the files end. If the clock was set back, it is one of those that would do.
+
+        Raises:
+            NotFound: There are no segments.
+        """
+        return self._again(lambda: self._lsn_at(time_ns))
+
+    def first_seq_from(self, group: int, lsn: int) -> int:
+        """Return the lowest seq of a group in the segment of `lsn` that is not before it.
+
+        If there is none, the next one that the group got, or will get, behind that segment.
+
+        Args:
+            group: The group's id.
+            lsn: Any position from the base of a segment to its end.
+
+        Raises:
+            NotFound: The segment is gone.
+        """
+        return self._again(lambda: self._first_seq_from(group, lsn))
+
+    def segments_back(self, start_lsn: int) -> Iterator[SegmentIndex]:
+        """Give what is known of the segments that begin below `start_lsn`, the newest first."""
+        self._refresh()
+        bases = [*self._sealed, *self._growing]
+        for base in reversed(bases[: bisect_left(bases, start_lsn)]):
+            try:
+                yield self._index(base)
+            except NotFound:
+                self._refresh()  # It was dropped, and is not to be read any more.
+
+    # Which segments there are.
+
+    def _again(self, find: Callable[[], _Result]) -> _Result:
+        """Call `find`, with a newer list of segments whenever one is found to be gone."""
+        if not self._sealed and not self._growing:
+            self._refresh()
+        while True:
+            try:
+                return find()
+            except (Compacted, NotWritten):
+                raise
+            except NotFound:
+                before = (list(self._sealed), list(self._growing))
+                self._refresh()
+                if before == (self._sealed, list(self._growing)):
+                    raise
+
+    def _refresh(self) -> None:
+        """List the directory, and see which segments have been sealed since."""
+        with reading("the data directory"):
+            bases = bases_of(self._directory.names())
+        for base in {*self._sealed, *self._growing} - set(bases):
+            self._footers.forget(base)
+        count = len(bases)
+        growing: dict[int, GrowingSegment] = {}
+        while count and self._footers.get(bases[count - 1]) is None:
+            count -= 1
+            base = bases[count]
+            growing[base] = self._growing.get(base) or self._begun(base)
+        self._sealed = bases[:count]
+        self._growing = dict(sorted(growing.items()))
+
+    def _begun(self, base: int) -> GrowingSegment:
+        return GrowingSegment(read_header(self._directory, segment_name(base), uuid=self._uuid))
+
+    def _index(self, base: int) -> SegmentIndex:
+        growing = self._growing.get(base)
+        if growing is not None:
+            ends = [*(later for later in self._growing if later > base), self._limit()]
+            with reading(segment_name(base)):
+                return growing.read_on(self._directory, min(ends))
+        index = self._footers.get(base)
+        if index is None:
+            raise Corruption("the footer of this segment is gone", segment=segment_name(base))
+        return index
+
+    # By seq.
+
+    def _segment_of(self, group: int, seq: int) -> SegmentIndex:
+        found = self._known_segment_of(group, seq)
+        if found is None:
+            self._refresh()
+            found = self._known_segment_of(group, seq)
+        if found is None:
+            raise NotWritten(f"the group has not come to seq {seq}")
+        return found
+
+    def _known_segment_of(self, group: int, seq: int) -> SegmentIndex | None:
+        if not self._sealed or self._last_seq(self._sealed[-1], group) < seq:
+            for base in self._growing:
+                index = self._index(base)
+                here = index.groups.get(group)
+                if here is not None and here.first_seq <= seq <= here.last_seq:
+                    return index
+                if here is not None and here.last_seq > seq:
+                    # The newest sealed segment is never dropped, so there is nothing between.
+                    raise NotWritten(f"no record has seq {seq}: its reservation came to nothing")
+            return None
+        at = bisect_left(self._sealed, seq, key=lambda base: self._last_seq(base, group))
+        index = self._index(self._sealed[at])
+        here = index.groups[group]
+        if here.first_seq and here.first_seq <= seq:
+            return index
+        before_lsn = self._index(self._sealed[at - 1]).end_lsn if at else 0
+        if before_lsn == index.header.previous_end_lsn:
+            raise NotWritten(f"no record has seq {seq}: its reservation came to nothing")
+        raise Compacted(f"the record with seq {seq} was dropped")
+
+    def _last_seq(self, base: int, group: int) -> int:
+        here = self._index(base).groups.get(group)
+        return 0 if here is None else here.last_seq
+
+    def _record(self, group: int, seq: int, names: list[str], *, exact: bool) -> Record:
+        """Return a record; with `exact`, one with only the LSN right if a point tells it."""
+        if seq < 1:
+            raise NotWritten(f"no record has seq {seq}")
+        index = self._segment_of(group, seq)
+        points = index.groups[group].points
+        at = points.at_seq(seq)
+        if at >= 0 or not points:
+            lsn = points[at].lsn if at >= 0 else index.indexed_lsn
+            if exact and at >= 0 and points[at].seq == seq:
+                return Record(lsn, "", seq, Kind.DATA, b"")
+            stop_lsn = points[at + 1].lsn if at + 1 < len(points) else index.end_lsn
+            name = names[group] if group < len(names) else f"#{group}"
+            for record in self._scan(index, lsn, stop_lsn, names, _RECORDS):
+                if record.seq >= seq and record.group == name:
+                    if record.seq == seq:
+                        return record
+                    break
+        raise NotWritten(f"no record has seq {seq}: its reservation came to nothing")
+
+    def _first_seq_from(self, group: int, lsn: int) -> int:
+        index = self._index(self._base_at(lsn))
+        here = index.groups.get(group)
+        if here is None or not here.first_seq:
+            return self._last_seq_before(index.base_lsn, group) + 1
+        if lsn <= index.base_lsn:
+            return here.first_seq
+        points = here.points
+        at = points.from_lsn(lsn)
+        found = points[at].seq if at < len(points) else here.last_seq + 1
+        if at < len(points) and points[at].lsn == lsn:
+            return found
+        if at or not points:
+            lower = points[at - 1].lsn if at else index.indexed_lsn
+            stop_lsn = points[at].lsn if at < len(points) else index.end_lsn
+            for record in self._scan(index, lower, stop_lsn, [], _RECORDS):
+                if record.lsn >= lsn and record.group == f"#{group}":
+                    return record.seq
+        return found
+
+    def _last_seq_before(self, base_lsn: int, group: int) -> int:
+        for base in reversed(self._growing):
+            here = self._index(base).groups.get(group) if base < base_lsn else None
+            if here is not None and here.last_seq:
+                return here.last_seq
+        at = bisect_left(self._sealed, base_lsn)
+        return self._last_seq(self._sealed[at - 1], group) if at else 0
+
+    def _base_at(self, lsn: int) -> int:
+        bases = [*self._sealed, *self._growing]
+        at = bisect_right(bases, lsn) - 1
+        if at < 0:
+            raise NotFound("there is no segment with this position", lsn=lsn)
+        return bases[at]
+
+    # By time.
+
+    def _lsn_at(self, time_ns: int) -> int:
+        self._refresh()
+        bases = [*self._sealed, *self._growing]
+        if not bases:
+            raise NotFound("there are no segments", path=self._directory.path)
+        at = bisect_right(bases, time_ns, key=self._footers.created_ns) - 1
+        if at < 0:
+            return bases[0]
+        index = self._index(bases[at])
+        first = index.time_before(time_ns)
+        lsn = index.base_lsn if first < 0 else index.times[first].lsn
+        last = first + 1 == len(index.times)
+        # Of very many marks a footer has only some; of the latest, a survey may have none.
+        if len(index.times) > MAXIMUM_TIMES // 2 or (last and bases[at] in self._growing):
+            stop_lsn = index.end_lsn if last else index.times[first + 1].lsn
+            for mark in self._scan(index, lsn, stop_lsn, [], 1 << Kind.MARK):
+                if decode_mark(bytes(mark.payload))[0] <= time_ns:
+                    lsn = mark.lsn
+        return lsn
+
+    # Scanning.
+
+    def _scan(
+        self, index: SegmentIndex, lsn: int, stop_lsn: int, names: list[str], kinds: int
+    ) -> Iterator[Record]:
+        """Give the frames from one boundary to another; reads little at first, then more."""
+        header, size = index.header, _SMALL_READ
+        name = segment_name(header.base_lsn)
+        with reading(name):
+            fd = self._directory.open_read(name)
+            try:
+                while lsn < stop_lsn:
+                    wanted = min(size, stop_lsn - lsn)
+                    data = self._directory.read(fd, wanted, header.offset_of(lsn))
+                    records, next_lsn, verdict = scan(
+                        data, lsn, header.salt, stop_lsn, names, kinds=kinds
+                    )
+                    yield from records
+                    cut = verdict == SHORT and len(data) == wanted
+                    if verdict == BAD or (next_lsn == lsn and not cut):
+                        raise placed(
+                            Corruption("the frame here is not what was written"), header, next_lsn
+                        )
+                    size = max(2 * size, _LARGE_READ) if next_lsn == lsn else _LARGE_READ
+                    lsn = next_lsn
+            finally:
+                self._directory.close_file(fd)

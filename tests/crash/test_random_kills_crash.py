@@ -1,0 +1,142 @@
+"""Kills at random moments, of anybody or of everybody, over and over on one log."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import Serve
+from tests.oracle import Oracle
+from tests.service import ROLES, Service
+from tests.writers import Writers
+
+pytestmark = pytest.mark.crash
+
+GOES_ON_S = 2.0
+KINDS = (
+    ["--durability", "synced"],
+    ["--durability", "written", "--sizes", "0-3000"],
+    ["--batch", "9", "--sizes", "0-500", "--sync-every", "4"],
+    ["--reserve", "--sizes", "0,1,8000", "--sync-every", "8"],
+)
+
+
+class Driver:
+    """One log under random kills; every choice comes from the seed."""
+
+    def __init__(self, service: Service, writers: Writers, seed: int) -> None:
+        self.service = service
+        self.writers = writers
+        self.oracle = writers.oracle
+        self.random = random.Random(seed)
+        self.alive: list[int] = []
+        self.history: list[str] = []
+
+    def man(self) -> None:
+        """Start writers until there is one of each kind."""
+        while len(self.alive) < len(KINDS):
+            kind = KINDS[len(self.alive)]
+            flags = [*kind, "--seed", str(self.random.randrange(1000))]
+            self.alive.append(self.writers.start(self.service.name, *flags))
+        for writer in self.alive:
+            self.oracle.until_acked(writer, 5)
+
+    def round(self) -> None:
+        """Let some records through, then kill somebody."""
+        self.man()
+        busiest = self.alive[0]
+        acks = len(self.oracle.acks_ns[busiest]) + self.random.randrange(60)
+        self.oracle.until_acked(busiest, acks)
+        choice = self.random.choice([*ROLES, "writer", "writer and committer", "everybody"])
+        self.history.append(choice)
+        self._kills()[choice]()
+
+    def _kills(self) -> dict[str, Callable[[], None]]:
+        return {
+            "supervisor": self._supervisor,
+            "committer": lambda: self._worker("committer"),
+            "syncer": lambda: self._worker("syncer"),
+            "writer": self._writer,
+            "writer and committer": self._writer_and_committer,
+            "everybody": self._everybody,
+        }
+
+    def _goes_on(self, since_ns: int) -> None:
+        self.oracle.until_acked_after(self.alive, since_ns, GOES_ON_S)
+
+    def _worker(self, role: str) -> None:
+        since_ns = time.monotonic_ns()
+        self.service.until_restarted(role, self.service.kill(role))
+        self._goes_on(since_ns)
+
+    def _supervisor(self) -> None:
+        since_ns = time.monotonic_ns()
+        self.service.kill("supervisor")
+        self._goes_on(since_ns)
+        self.service.start()
+
+    def _writer(self) -> None:
+        since_ns = time.monotonic_ns()
+        victim = self.alive.pop(self.random.randrange(len(self.alive)))
+        self.writers.kill(victim)
+        self._goes_on(since_ns)
+
+    def _writer_and_committer(self) -> None:
+        since_ns = time.monotonic_ns()
+        self.writers.kill(self.alive.pop())
+        self.service.until_restarted("committer", self.service.kill("committer"))
+        self._goes_on(since_ns)
+
+    def _everybody(self) -> None:
+        self.writers.kill(*self.alive)
+        self.alive = []
+        self.service.kill_all()
+        self.oracle.until_all_told()
+        self.service.start()
+        self.oracle.forget_absences()
+        self.oracle.check(self.service.read_all())
+
+    def end(self) -> None:
+        """Stop, and judge; then twice more, after a crash and after a clean stop."""
+        self.writers.stop(*self.alive)
+        self.oracle.until_all_told()
+        self.oracle.forget_absences()
+        self.oracle.check(self.service.read_all())
+        self.service.kill_all()
+        self.service.start()
+        self.oracle.check(self.service.read_all())
+        assert self.service.stop() == 0
+        self.service.start()
+        self.oracle.check(self.service.read_all())
+
+
+def run(rounds: int, service: Service, writers: Writers, seed: int) -> None:
+    """Run so many rounds, and tell what was killed if one fails."""
+    driver = Driver(service, writers, seed)
+    try:
+        for _ in range(rounds):
+            driver.round()
+        driver.end()
+    except BaseException as error:
+        error.add_note(f"seed {seed}, killed: {', '.join(driver.history)}")
+        raise
+
+
+def test_eight_random_kills_lose_nothing(
+    serve: Serve, writers: Writers, oracle: Oracle, seed: int
+) -> None:
+    run(8, serve(ring_size=1 << 17, segment_size=1 << 17), writers, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("number", range(10))
+def test_many_random_kills_lose_nothing(
+    number: int, serve: Serve, writers: Writers, oracle: Oracle, seed: int
+) -> None:
+    small = number % 2 == 0
+    service = serve(ring_size=1 << (16 if small else 22), segment_size=1 << (14 if small else 18))
+    run(30, service, writers, seed + number)

@@ -1,0 +1,77 @@
+"""Compaction: dropping sealed segments that nobody needs; a chore of the committer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+from logstore.errors import NotFound
+from logstore.files import Directory
+from logstore.pins import verdicts_on
+from logstore.ring._ring import LAYOUT
+from logstore.ring.client import Client
+from logstore.segments import manifest as manifests
+from logstore.segments.needed import Compaction, Reason, Verdict, compaction
+from logstore.segments.segment import segment_name
+
+if TYPE_CHECKING:
+    from logstore.segments.footer import Footer
+    from logstore.segments.manifest import Manifest
+
+PAUSE_S: Final = 1.0  # between compactions that nobody asked for
+_STRONG: Final = (Reason.PIN, Reason.OPEN_TRANSACTION, Reason.NEWEST, Reason.REVERT)
+
+logger = logging.getLogger("logstore.committer")
+
+
+def compact(client: Client, directory: Directory, manifest: Manifest) -> Manifest:
+    """Drop what nobody needs and return the manifest without it; durable on return.
+
+    Crash: a segment that the saved manifest does not list is a leftover, and is dropped by the
+    next compaction.
+    """
+    verdicts, footers = verdicts_on(client, directory, manifest)
+    plan = compaction(manifest, _retained(client, verdicts, footers))
+    ring = client.ring
+    if plan.dropped:
+        # Order: the start before the files go, so a reader is told that records are gone.
+        ring.store(LAYOUT["start"], plan.manifest.start_lsn)
+        manifests.save(directory, plan.manifest, mode=client.identity.mode)
+        _unlink(directory, plan)
+        ring.add(LAYOUT["compact_bytes"], plan.dropped_bytes)
+    return plan.manifest
+
+
+def _unlink(directory: Directory, plan: Compaction) -> None:
+    for segment in plan.dropped:
+        try:
+            directory.unlink(segment_name(segment.base_lsn))
+        except NotFound:
+            continue
+    directory.sync()
+    logger.info("dropped %d segments, %d bytes", len(plan.dropped), plan.dropped_bytes)
+
+
+def _retained(client: Client, verdicts: list[Verdict], footers: list[Footer]) -> list[Verdict]:
+    """Let size and age limits drop the oldest segments too, though their records are needed.
+
+    Never one that a reader, cursor or open transaction needs.
+    """
+    most_bytes = client.ring.load(LAYOUT["retain_bytes"])
+    most_age_ns = client.ring.load(LAYOUT["retain_age_ns"])
+    if not most_bytes and not most_age_ns:
+        return verdicts
+    total = sum(verdict.end_lsn - verdict.base_lsn for verdict in verdicts)
+    now = time.time_ns()
+    kept = []
+    for verdict, footer in zip(verdicts, footers, strict=True):
+        too_much = most_bytes and total > most_bytes
+        too_old = most_age_ns and footer.times and now - footer.times[-1].time_ns > most_age_ns
+        strong = any(hold.reason in _STRONG for hold in verdict.holds)
+        if (too_much or too_old) and not strong:
+            verdict = Verdict(verdict.base_lsn, verdict.end_lsn, ())
+        if verdict.droppable:
+            total -= verdict.end_lsn - verdict.base_lsn
+        kept.append(verdict)
+    return kept
