@@ -14,10 +14,17 @@ from typing import Final, TypeAlias
 
 import psutil
 import pytest
+from hypothesis import settings
 
 from tests.oracle import Oracle
 from tests.service import Service, processes_of, shared_objects
 from tests.writers import Writers
+
+# The same examples each time, so that what lands was tried as it is; HYPOTHESIS_PROFILE=random
+# looks for new ones, and prints how to repeat what it finds.
+settings.register_profile("same", derandomize=True, database=None)
+settings.register_profile("random", print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 PREFIX: Final = f"t{os.getpid()}-"
 """Begins the names of all logs of this test run: several runs share one machine."""

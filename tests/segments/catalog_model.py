@@ -75,10 +75,13 @@ class LogModel:
         return number
 
     def commit(self, transaction: int) -> None:
+        is_open = transaction in self.open
         one = self.open.pop(transaction, Open(last_lsn=transaction, count=1))
         payload = encode_commit(Commit(transaction, one.last_lsn, one.count))
-        self.commits[transaction] = self.log.put(payload, kind=Kind.TXN_COMMIT)
-        self.parts[transaction] = {(g, seq) for g, seqs in one.seqs.items() for seq in seqs}
+        lsn = self.log.put(payload, kind=Kind.TXN_COMMIT)
+        if is_open:  # a second commit changes nothing
+            self.commits[transaction] = lsn
+            self.parts[transaction] = {(g, seq) for g, seqs in one.seqs.items() for seq in seqs}
 
     def abort(self, transaction: int) -> None:
         self.log.put(encode_txn_abort(transaction), kind=Kind.TXN_ABORT)
