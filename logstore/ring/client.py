@@ -153,9 +153,7 @@ class Client:
 
     def close(self) -> None:
         """Leave the log: wait for threads inside, then give the entry back. Idempotent."""
-        # Order: first what the threads inside will meet on their way out. The ring also no longer
-        # keeps this object alive.
-        self.ring.hook = _refuse
+        self.ring.hook = _refuse  # Order: before threads inside meet it on their way out
         self.ring.close()
         if self._lock is not None:
             if self.index >= 0:
