@@ -61,12 +61,22 @@ def pins_of(client: Client) -> list[Pin]:
 
 def catalog_of_living(client: Client, directory: Directory) -> Catalog:
     """Return the catalog of what is durable, with the transactions of the dead as aborted."""
-    catalog = catalog_at(directory, client.identity.uuid, client.ring.load(LAYOUT["synced"]))
+    ring = client.ring
+    # Order: a transaction that is not in the table is dead only if the log, up to where the
+    # catalog looks, would tell of its commit: whoever commits leaves the table afterwards. And it
+    # must have begun before the look at the table.
+    begun_lsn = ring.load(LAYOUT["head"])
     living = open_transactions(client)
+    over_lsn = ring.load(LAYOUT["head"])
+    synced = ring.load(LAYOUT["synced"])
+    catalog = catalog_at(directory, client.identity.uuid, synced)
+    if synced < over_lsn:
+        return catalog  # Too early to tell; they keep their segments until the next time.
     ids = {one.first_lsn for one in living if one.exact}
     bounds = [one.first_lsn for one in living if not one.exact]
     for transaction in list(catalog.open):
-        if transaction not in ids and not any(bound <= transaction for bound in bounds):
+        lives = transaction in ids or any(bound <= transaction for bound in bounds)
+        if transaction < begun_lsn and not lives:
             catalog.apply(0, Kind.TXN_ABORT, 0, 0, encode_txn_abort(transaction))
     return catalog
 
