@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from logstore import cursors
 from logstore.files import Directory
 from logstore.format import Kind
 from logstore.payloads import encode_txn_abort
@@ -45,8 +46,8 @@ class Holder:
     since_ns: int
 
 
-def pins_of(client: Client) -> list[Pin]:
-    """Return what living readers and transactions need: each an LSN and who."""
+def pins_of(client: Client, directory: Directory) -> list[Pin]:
+    """Return what living readers and transactions, and cursors, need: each an LSN and who."""
     ring = client.ring
     pins = []
     for index in range(CLIENTS):
@@ -56,6 +57,9 @@ def pins_of(client: Client) -> list[Pin]:
     for one in open_transactions(client):
         pid = ring.load(client_offset(index_of(one.owner), "pid"))
         pins.append(Pin(one.first_lsn, f"an open transaction, pid {pid}"))
+    for lsn, name, holder in cursors.pins(directory):
+        held = "held by nobody" if holder is None else f"pid {holder}"
+        pins.append(Pin(lsn, f"the cursor {name!r}, {held}"))
     return pins
 
 
@@ -86,7 +90,7 @@ def verdicts_on(
 ) -> tuple[list[Verdict], list[Footer]]:
     """Judge every sealed segment; reads all their footers."""
     # Order: the pins before the footers: who comes later finds the manifest as it is then.
-    pins = pins_of(client)
+    pins = pins_of(client, directory)
     catalog = catalog_of_living(client, directory)
     footers = []
     for sealed in manifest.sealed:

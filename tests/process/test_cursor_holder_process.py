@@ -133,6 +133,20 @@ def test_pins_and_status_tell_how_far_every_cursor_is(log: logstore.Log) -> None
     assert log.status().as_dict()["cursors"][1]["position_lsn"] == lsns[1]
 
 
+def test_compaction_keeps_what_a_cursor_has_not_read_held_or_not(log: logstore.Log) -> None:
+    lsns = [log.append(b"x" * 60_000) for _ in range(100)]  # 6 MB in segments of 1 MiB
+    log.group("default").checkpoint(up_to=100)
+    log.cursor("c", start=lsns[40]).close()
+    log.sync()
+    log.compact()
+    assert log.watermarks().start <= lsns[40]
+    with log.cursor("c") as cursor:
+        assert len(payloads(cursor)) == 60
+        cursor.save()
+        log.compact()
+    assert log.watermarks().start > lsns[60]
+
+
 def test_a_damaged_cursor_is_told_pins_everything_and_can_be_deleted(log: logstore.Log) -> None:
     log.cursor("c").close()
     path = Path(log.path) / "cursors" / "c"
