@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from logstore import cursors
 from logstore.files import Directory
 from logstore.format import Kind
 from logstore.payloads import encode_txn_abort
@@ -45,8 +46,8 @@ class Holder:
     since_ns: int
 
 
-def pins_of(client: Client) -> list[Pin]:
-    """Return what living readers and transactions need: each an LSN and who."""
+def pins_of(client: Client, directory: Directory) -> list[Pin]:
+    """Return what living readers and transactions, and cursors, need: each an LSN and who."""
     ring = client.ring
     pins = []
     for index in range(CLIENTS):
@@ -56,17 +57,30 @@ def pins_of(client: Client) -> list[Pin]:
     for one in open_transactions(client):
         pid = ring.load(client_offset(index_of(one.owner), "pid"))
         pins.append(Pin(one.first_lsn, f"an open transaction, pid {pid}"))
+    for lsn, name, holder in cursors.pins(directory):
+        held = "held by nobody" if holder is None else f"pid {holder}"
+        pins.append(Pin(lsn, f"the cursor {name!r}, {held}"))
     return pins
 
 
 def catalog_of_living(client: Client, directory: Directory) -> Catalog:
     """Return the catalog of what is durable, with the transactions of the dead as aborted."""
-    catalog = catalog_at(directory, client.identity.uuid, client.ring.load(LAYOUT["synced"]))
+    ring = client.ring
+    # Order: a transaction that is not in the table is dead only if the log, up to where the
+    # catalog looks, would tell of its commit: whoever commits leaves the table afterwards. And it
+    # must have begun before the look at the table.
+    begun_lsn = ring.load(LAYOUT["head"])
     living = open_transactions(client)
+    over_lsn = ring.load(LAYOUT["head"])
+    synced = ring.load(LAYOUT["synced"])
+    catalog = catalog_at(directory, client.identity.uuid, synced)
+    if synced < over_lsn:
+        return catalog  # Too early to tell; they keep their segments until the next time.
     ids = {one.first_lsn for one in living if one.exact}
     bounds = [one.first_lsn for one in living if not one.exact]
     for transaction in list(catalog.open):
-        if transaction not in ids and not any(bound <= transaction for bound in bounds):
+        lives = transaction in ids or any(bound <= transaction for bound in bounds)
+        if transaction < begun_lsn and not lives:
             catalog.apply(0, Kind.TXN_ABORT, 0, 0, encode_txn_abort(transaction))
     return catalog
 
@@ -76,7 +90,7 @@ def verdicts_on(
 ) -> tuple[list[Verdict], list[Footer]]:
     """Judge every sealed segment; reads all their footers."""
     # Order: the pins before the footers: who comes later finds the manifest as it is then.
-    pins = pins_of(client)
+    pins = pins_of(client, directory)
     catalog = catalog_of_living(client, directory)
     footers = []
     for sealed in manifest.sealed:
