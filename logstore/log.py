@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from logstore import checkpoints, reverting, status
 from logstore.checkpoints import Checkpoints
 from logstore.consuming import Consuming
-from logstore.errors import InvalidLSN, NotFound, ReadOnly
+from logstore.errors import InvalidLSN, ReadOnly
 from logstore.frames import Record
 from logstore.group import Group
 from logstore.lsn import Durability, Watermarks, require_durability, require_lsn
-from logstore.reading import Selection
+from logstore.reads import Reads
 from logstore.ring import groups
 from logstore.ring._ring import LAYOUT
 from logstore.ring.layout import WATERMARKS, Level
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from logstore.aio import AsyncLog
 
 
-class Log(Consuming, Writer):
+class Log(Consuming, Reads, Writer):
     """One process's handle on a running log.
 
     Threads may share it. A forked child may go on using it: its first call attaches anew. A
@@ -50,10 +50,6 @@ class Log(Consuming, Writer):
             ReadOnly: There is no such group, and this log was attached for reading.
         """
         return Group(self, name, self._group_number(name))
-
-    def groups(self) -> list[str]:
-        """Return the names of all groups, in the order in which they were made."""
-        return [groups.name_of(self._ring, n) for n in range(groups.count(self._ring))]
 
     def _group_number(self, name: str | None) -> int:
         if name is None:
@@ -114,90 +110,6 @@ class Log(Consuming, Writer):
 
     def _watermark(self, level: Level) -> int:
         return self._ring.load(WATERMARKS[level])
-
-    # Reading.
-
-    def read(
-        self,
-        start: int | None = None,
-        end: int | None = None,
-        *,
-        durability: Durability = "synced",
-        group: str | None = None,
-        uncommitted: bool = False,
-        reverted: bool = False,
-        copy: bool = True,
-    ) -> Iterator[Record]:
-        """Return the records from `start` up to `end`, oldest first.
-
-        A transaction's records come together, where its commit is. Ends where the log ended, at the
-        given durability, when this was called. Memory does not grow with the log. Each call makes
-        an iterator of its own, for one thread.
-
-        Args:
-            start: LSN of a record; None is the oldest record there is.
-            end: Records at and after this LSN are left out; None is the end.
-            durability: Read only what is at least as durable.
-            group: Only records of this group.
-            uncommitted: Also parts of transactions not committed, or not yet; each where it lies,
-                marked by its kind.
-            reverted: Also what was reverted.
-            copy: Whether payloads are bytes of their own; otherwise they are views that keep some
-                hundred KiB around them in memory.
-
-        Raises:
-            InvalidLSN: `start` is not a record's LSN.
-            NotFound: `start` is below the oldest record, or there is no such group.
-            Corruption: While iterating: stored bytes are damaged; says where.
-        """
-        level = LEVELS[require_durability(durability)]
-        first = None if start is None else require_lsn(start, name="start")
-        last = None if end is None else require_lsn(end, name="end")
-        what = Selection(self._known_group(group), uncommitted, reverted, copy)
-        return self._reading.read(first, last, level, what)
-
-    def _known_group(self, name: str | None) -> str | None:
-        if name is not None and groups.find(self._ring, name) is None:
-            raise NotFound(f"there is no group {name!r}; there are {', '.join(self.groups())}")
-        return name
-
-    def load(self, lsn: int) -> Record:
-        """Return the record at `lsn`, published or more durable.
-
-        A part of a transaction is returned whatever became of the transaction.
-
-        Raises:
-            InvalidLSN: No record begins there, or none was appended there yet.
-            NotFound: It is older than the oldest record.
-            RevertedError: It was reverted.
-            Corruption: Its bytes are damaged.
-        """
-        return self._reading.load(require_lsn(lsn))
-
-    def follow(
-        self,
-        start: int | None = None,
-        *,
-        durability: Durability = "synced",
-        timeout: float | None = None,
-        group: str | None = None,
-    ) -> Iterator[Record]:
-        """Return records as they come, for ever; blocks between them.
-
-        Args:
-            start: LSN of a record; None begins with the next record appended.
-            durability: Deliver a record once it is this durable.
-            timeout: End after so many seconds without a record; None never ends.
-            group: Only records of this group.
-
-        Raises:
-            InvalidLSN, NotFound, Corruption: As `read`.
-            SyncFailed, NotRunning, Closed: The log does not go on.
-        """
-        level = LEVELS[require_durability(durability)]
-        first = None if start is None else require_lsn(start, name="start")
-        what = Selection(self._known_group(group))
-        return self._reading.follow(first, level, require_timeout(timeout), what)
 
     # Replay.
 

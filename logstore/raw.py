@@ -91,6 +91,22 @@ class RawReader:
             if reader is not None:
                 reader.close()
 
+    def chunks_back(
+        self, limit: int, floor: int, kinds: int, *, copy: bool = True
+    ) -> Iterator[list[Record]]:
+        """Iterate over lists of frames in [floor, limit), the newest first; from files alone."""
+        if limit <= floor:
+            return
+        self._client.await_level(Level.WRITTEN, limit - 8)
+        reader = self._segment_reader()
+        key = object()
+        self._client.pin(key, floor)
+        try:
+            yield from reader.chunks_back(limit, floor, self.names(), kinds=kinds, copy=copy)
+        finally:
+            self._client.pin(key, None)
+            reader.close()
+
     def _segment_reader(self) -> SegmentReader:
         return SegmentReader(self._directory, self._client.identity.uuid)
 

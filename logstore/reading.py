@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from logstore.backward import BackwardView
 from logstore.errors import Compacted, InvalidLSN, NotFound, NotWritten, RevertedError
 from logstore.frames import DATA, TXN_PART, Record
 from logstore.raw import RawReader
@@ -73,6 +74,21 @@ class LogReader:
     ) -> Iterator[Record]:
         """Iterate over the records in [start, end) as far as `level` goes now."""
         return self._records(self._start(start), self.raw.limit(level), end, what)
+
+    def read_back(
+        self, start: int | None, end: int | None, level: Level, what: Selection
+    ) -> Iterator[Record]:
+        """Iterate over the same records as `read`, the newest first."""
+        view = BackwardView(
+            self.raw,
+            Hidden(self.raw),
+            group=what.group,
+            uncommitted=what.uncommitted,
+            reverted=what.reverted,
+            copy=what.copy,
+        )
+        pieces = view.pieces_back(self.raw.limit(level), self._start(start), end)
+        return (record for piece in pieces for record in view.one_by_one(piece))
 
     def _start(self, start: int | None) -> int:
         oldest = self._ring.load(LAYOUT["start"])

@@ -177,6 +177,10 @@ class Committer:
             time.sleep(role.RETRY_S)
             return
         mode, timeout_s = self._how_to_sleep()
+        now = time.monotonic()
+        paused = mode is Mode.SLEEPING and now - self._last_work_s >= NAPS_FOR_S
+        if paused and state == State.RUNNING and self._stopped_at > self._mark_end:
+            self._mark(now)  # the last records before a pause are found by time, too
         ring.idle(False, mode, self._stopped_at, state, timeout_s)
 
     def _how_to_sleep(self) -> tuple[Mode, float]:
