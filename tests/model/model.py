@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
 
 from logstore.frames import DATA, TXN_PART
 from tests.programs.party import Row
-
-REVERTS_OUTLIVE_THE_SERVICE: Final = False
-"""Startup does not restore what was reverted yet; then this line goes."""
 
 
 @dataclass(slots=True)
@@ -46,6 +42,8 @@ class Model:
         seqs: The newest seq of each group.
         newest_lsn: No LSN at or below it may ever be given out again.
         boundaries: Where frames are known to begin.
+        waste: Whether a seq was given to what came to nothing. A revert back behind it may be
+            refused, for now: such seqs count as checkpointed, also where they should not.
     """
 
     order: list[Entry | Transaction] = field(default_factory=list)
@@ -54,6 +52,7 @@ class Model:
     seqs: dict[str, int] = field(default_factory=dict)
     newest_lsn: int = 0
     boundaries: list[int] = field(default_factory=list)
+    waste: bool = False
 
     # What happens.
 
@@ -77,6 +76,7 @@ class Model:
         """A reservation came to nothing: its seq is gone."""
         self._place(lsn)
         self.seqs[group] = self.seqs.get(group, 0) + 1
+        self.waste = True
 
     def begin(self, number: int, group: str | None) -> None:
         """A transaction began."""
@@ -102,7 +102,7 @@ class Model:
     def end(self, *numbers: int) -> None:
         """Transactions came to nothing."""
         for number in numbers:
-            del self.open[number]
+            self.waste |= bool(self.open.pop(number).parts)
 
     def revert(self, from_lsn: int, lsn: int) -> None:
         """Everything at or after `from_lsn` was reverted; that took place at `lsn`."""
@@ -114,15 +114,11 @@ class Model:
                 place.hidden = True
         for transaction in self.open.values():
             transaction.reverted = transaction.reverted or bool(transaction.parts)
+            self.waste |= transaction.reverted
 
     def service_ended(self) -> None:
         """Nobody was attached any more: open transactions are over."""
-        self.open.clear()
-        if not REVERTS_OUTLIVE_THE_SERVICE:
-            for entry in self.entries.values():
-                entry.hidden = False
-            for place in self.order:
-                place.hidden = False
+        self.end(*self.open)
 
     # What is seen.
 
