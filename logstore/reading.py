@@ -202,8 +202,10 @@ class LogReader:
 
     def synced_seq(self, group: Group) -> int:
         """Return the newest durable seq of a group."""
-        synced = self.raw.limit(Level.SYNCED)
-        return self.finder.first_seq_from(group.id, synced) - 1
+        try:
+            return self.finder.first_seq_from(group.id, self.raw.limit(Level.SYNCED)) - 1
+        except NotFound:
+            return 0  # nothing was written yet
 
     def load(self, lsn: int) -> Record:
         """Return the record at `lsn`; a part of a transaction too, whatever became of that."""

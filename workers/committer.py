@@ -49,7 +49,7 @@ class Committer:
         self._orphanage = role.Orphanage(client)
         self._last_work_s = 0.0
         self._next_mark_s = 0.0
-        self._mark_end = 0
+        self._mark_end = self._ring.load(LAYOUT["written"])  # no mark for what is marked, or empty
         self._stopped_at = 0
         self._blocked = False
         self._done = False

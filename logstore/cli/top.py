@@ -77,7 +77,26 @@ def picture(status: Status, per_second: dict[str, float]) -> list[str]:
         *histogram_lines(status.histograms),
         "",
         *client_lines(status.clients),
+        "",
+        *column_lines(usage_rows(status), right=(1, 2, 3)),
     ]
+
+
+def usage_rows(status: Status) -> list[tuple[str, ...]]:
+    """Say what processor time and memory the processes take, as far as they can be seen."""
+    import psutil  # only here: the rest of the command does not wait for it
+
+    rows: list[tuple[str, ...]] = [("process", "pid", "cpu", "memory")]
+    for client in status.clients:
+        try:
+            process = psutil.Process(client.pid)
+            seconds, memory = sum(process.cpu_times()[:2]), process.memory_info().rss
+        except psutil.Error:
+            continue  # gone, or somebody else's
+        rows.append(
+            (client.role or client.command, str(client.pid), f"{seconds:.1f} s", size_text(memory))
+        )
+    return rows
 
 
 def _whole(value: float) -> str:
