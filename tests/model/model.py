@@ -19,6 +19,12 @@ class Entry:
 
     row: Row
     hidden: bool = False
+    dead: bool = False
+
+    @property
+    def needed(self) -> bool:
+        """Tell whether compaction has to keep it; otherwise it may be gone, or not yet."""
+        return not (self.hidden or self.dead)
 
 
 @dataclass(slots=True)
@@ -86,6 +92,7 @@ class Model:
         """A part was appended to a transaction."""
         transaction = self.open[number]
         entry = self._enter(lsn, group or transaction.group, TXN_PART, payload)
+        entry.dead = transaction.reverted
         transaction.parts.append(entry)
 
     def commit(self, number: int, lsn: int) -> None:
@@ -102,7 +109,11 @@ class Model:
     def end(self, *numbers: int) -> None:
         """Transactions came to nothing."""
         for number in numbers:
-            self.waste |= bool(self.open.pop(number).parts)
+            self._kill(self.open.pop(number))
+
+    def _kill(self, transaction: Transaction) -> None:
+        for part in transaction.parts:
+            part.dead = self.waste = True
 
     def revert(self, from_lsn: int, lsn: int) -> None:
         """Everything at or after `from_lsn` was reverted; that took place at `lsn`."""
@@ -112,9 +123,10 @@ class Model:
         for place in self.order:
             if isinstance(place, Transaction) and (place.commit_lsn or 0) >= from_lsn:
                 place.hidden = True
+                self._kill(place)
         for transaction in self.open.values():
             transaction.reverted = transaction.reverted or bool(transaction.parts)
-            self.waste |= transaction.reverted
+            self._kill(transaction)
 
     def service_ended(self) -> None:
         """Nobody was attached any more: open transactions are over."""
@@ -158,10 +170,35 @@ class Model:
                 for part in place.parts:
                     yield part, place.hidden
 
-    def hidden(self, row: Row) -> bool:
+    def hidden(self, row: Row, uncommitted: bool) -> bool:
         """Tell whether a record that could be read once cannot any more."""
-        if row.kind == DATA:
+        if uncommitted or row.kind == DATA:
             return self.entries[row.lsn].hidden
         whole = (t for t in self.order if isinstance(t, Transaction))
         place = next(t for t in whole if any(part.row == row for part in t.parts))
         return place.hidden or self.entries[row.lsn].hidden
+
+    def compare(self, found: list[Row], expected: list[Row]) -> int:
+        """Compare what was read with the beginning of what was expected; return how far it goes.
+
+        What is not needed may be missing.
+
+        Raises:
+            AssertionError: They differ.
+        """
+        position = 0
+        for row in found:
+            while expected[position : position + 1] != [row]:
+                rest = [wanted.lsn for wanted in expected[position : position + 3]]
+                assert rest, f"{row} is more than was expected"
+                missing = self.entries[rest[0]]
+                assert not missing.needed, f"{row} and not {rest}"
+                position += 1
+            position += 1
+        return position
+
+    def require(self, found: list[Row], expected: list[Row]) -> None:
+        """Compare all that was read with all that was expected; as `compare`."""
+        rest = expected[self.compare(found, expected) :]
+        missing = [row for row in rest if self.entries[row.lsn].needed]
+        assert not missing, f"missing at the end: {missing[:3]}"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from logstore.errors import InvalidArgument, RevertedError
+from logstore.errors import InvalidArgument, NotFound, RevertedError
 from logstore.lsn import DURABILITIES, Durability
 from tests.model.machine import LogMachine, groups, parties, sizes, which
 from tests.programs.party import Party
@@ -64,6 +64,8 @@ class Transacting(LogMachine):
         from_lsn = self.an_lsn(choice)
         try:
             lsn = self.party(who).do(Party.revert, from_lsn)
+        except NotFound:
+            assert self.is_gone(from_lsn)
         except InvalidArgument:
             assert self.model.waste, "there is no checkpoint"
         else:
