@@ -50,7 +50,7 @@ class Log(Consuming, Reads, Writer):
             LimitReached: There are 1,024 groups already.
             ReadOnly: There is no such group, and this log was attached for reading.
         """
-        return Group(self, name, self._group_number(name))
+        return Group(self, name, self._group_number(groups.require_group_name(name)))
 
     def _group_number(self, name: str | None) -> int:
         if name is None:

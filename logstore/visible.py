@@ -260,14 +260,15 @@ class View:
         first = max(first, self._raw.start())
         held: list[Record] = []  # one piece is held back: the last one resumes behind the commit
         for chunk in self._raw.chunks(first, self._after(last), 1 << TXN_PART, copy=self._copy):
-            if self._void(reach):
-                return
             parts = [bare(part) for part in chunk if part.payload[:PART_PREFIX_SIZE] == key]
-            parts = self.filtered(parts)
             if parts and held:
-                yield Piece(held, commit.lsn, True, reach)
+                # Looked at as late as this: whoever took the last piece may have met a revert.
+                if self._void(reach):
+                    return
+                yield Piece(self.filtered(held), commit.lsn, True, reach)
             held = parts or held
-        yield Piece(held, end, True, reach)
+        if not self._void(reach):
+            yield Piece(self.filtered(held), end, True, reach)
 
     def _void(self, reach: tuple[int, int]) -> bool:
         return not self._show_reverted and self.hidden.voids(*reach)

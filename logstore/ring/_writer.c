@@ -320,7 +320,8 @@ static PyObject *waited(RingObject *self, uint64_t lsn)
     Py_RETURN_NONE;
 }
 
-/* passed(lsn) -> is the record at `lsn` durable already?  Raises nothing: what makes no sense is False. */
+/* passed(lsn) -> is the record at `lsn` durable already, and is nothing reverted?  Raises nothing: what
+ * makes no sense is False. */
 PyObject *ring_passed(RingObject *self, PyObject *lsn)
 {
     unsigned long long at;
@@ -331,7 +332,9 @@ PyObject *ring_passed(RingObject *self, PyObject *lsn)
         PyErr_Clear();
         Py_RETURN_FALSE;
     }
-    return PyBool_FromLong(ls_passed(&self->ring, LS_LEVEL_SYNCED, at));
+    return PyBool_FromLong(ls_passed(&self->ring, LS_LEVEL_SYNCED, at) &&
+                           atomic_load_explicit(&self->ring.region->newest_revert_lsn,
+                                                memory_order_acquire) == 0);
 }
 
 /* wait(level, lsn, timeout=None): until the watermark of `level` exceeds lsn. */

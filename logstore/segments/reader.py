@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Self
 
-from logstore.errors import Corruption, IncompatibleFormat, InvalidLSN, LogstoreError, NotFound
+from logstore.errors import (
+    Compacted,
+    Corruption,
+    IncompatibleFormat,
+    InvalidLSN,
+    LogstoreError,
+    NotFound,
+)
 from logstore.files import Directory
 from logstore.format import SegmentHeader
 from logstore.frames import END, SHORT, UNKNOWN_KIND, Record, scan
@@ -165,6 +172,7 @@ class SegmentReader:
 
         Raises:
             InvalidLSN: No frame begins there, or one that is not of these kinds.
+            Compacted: The segment with it was dropped from the middle of the log.
             NotFound, Corruption, IncompatibleFormat, ReadFailed: As `chunks`.
         """
         segment = self._segment_at(lsn, first=True)
@@ -185,6 +193,8 @@ class SegmentReader:
             return self.load(lsn, limit_lsn, names, kinds=kinds)  # a newer segment has it
         if records or verdict == END:
             raise InvalidLSN("the frame here is not a record", lsn=lsn)
+        if self._behind(segment, lsn, verdict) is not None:
+            raise Compacted("nobody needed what was here any more: it was dropped", lsn=lsn)
         raise self._trouble(segment, lsn, verdict, limit_lsn, first=True)
 
     def _scan(

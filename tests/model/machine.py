@@ -68,9 +68,13 @@ class LogMachine(RuleBasedStateMachine):
         return self.numbers
 
     def an_lsn(self, choice: int) -> int:
-        """Return an LSN at which something begins."""
+        """Return an LSN at which something began once."""
         boundaries = self.model.boundaries
         return boundaries[choice % len(boundaries)]
+
+    def is_gone(self, lsn: int | None) -> bool:
+        """Tell whether compaction has dropped the log's beginning up to behind an LSN."""
+        return lsn is not None and self.here.party.log.watermarks().start > lsn
 
     def an_open_transaction(self, choice: int) -> tuple[int, Doer]:
         """Return the number of an open transaction, and whose it is."""

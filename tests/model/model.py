@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
 
 from logstore.frames import DATA, TXN_PART
 from tests.programs.party import Row
-
-REVERTS_OUTLIVE_THE_SERVICE: Final = False
-"""Startup does not restore what was reverted yet; then this line goes."""
 
 
 @dataclass(slots=True)
@@ -23,6 +19,12 @@ class Entry:
 
     row: Row
     hidden: bool = False
+    dead: bool = False
+
+    @property
+    def needed(self) -> bool:
+        """Tell whether compaction has to keep it; otherwise it may be gone, or not yet."""
+        return not (self.hidden or self.dead)
 
 
 @dataclass(slots=True)
@@ -46,6 +48,8 @@ class Model:
         seqs: The newest seq of each group.
         newest_lsn: No LSN at or below it may ever be given out again.
         boundaries: Where frames are known to begin.
+        waste: Whether a seq was given to what came to nothing. A revert back behind it may be
+            refused, for now: such seqs count as checkpointed, also where they should not.
     """
 
     order: list[Entry | Transaction] = field(default_factory=list)
@@ -54,6 +58,7 @@ class Model:
     seqs: dict[str, int] = field(default_factory=dict)
     newest_lsn: int = 0
     boundaries: list[int] = field(default_factory=list)
+    waste: bool = False
 
     # What happens.
 
@@ -77,6 +82,7 @@ class Model:
         """A reservation came to nothing: its seq is gone."""
         self._place(lsn)
         self.seqs[group] = self.seqs.get(group, 0) + 1
+        self.waste = True
 
     def begin(self, number: int, group: str | None) -> None:
         """A transaction began."""
@@ -86,6 +92,7 @@ class Model:
         """A part was appended to a transaction."""
         transaction = self.open[number]
         entry = self._enter(lsn, group or transaction.group, TXN_PART, payload)
+        entry.dead = transaction.reverted
         transaction.parts.append(entry)
 
     def commit(self, number: int, lsn: int) -> None:
@@ -102,7 +109,11 @@ class Model:
     def end(self, *numbers: int) -> None:
         """Transactions came to nothing."""
         for number in numbers:
-            del self.open[number]
+            self._kill(self.open.pop(number))
+
+    def _kill(self, transaction: Transaction) -> None:
+        for part in transaction.parts:
+            part.dead = self.waste = True
 
     def revert(self, from_lsn: int, lsn: int) -> None:
         """Everything at or after `from_lsn` was reverted; that took place at `lsn`."""
@@ -112,17 +123,14 @@ class Model:
         for place in self.order:
             if isinstance(place, Transaction) and (place.commit_lsn or 0) >= from_lsn:
                 place.hidden = True
+                self._kill(place)
         for transaction in self.open.values():
             transaction.reverted = transaction.reverted or bool(transaction.parts)
+            self._kill(transaction)
 
     def service_ended(self) -> None:
         """Nobody was attached any more: open transactions are over."""
-        self.open.clear()
-        if not REVERTS_OUTLIVE_THE_SERVICE:
-            for entry in self.entries.values():
-                entry.hidden = False
-            for place in self.order:
-                place.hidden = False
+        self.end(*self.open)
 
     # What is seen.
 
@@ -162,10 +170,35 @@ class Model:
                 for part in place.parts:
                     yield part, place.hidden
 
-    def hidden(self, row: Row) -> bool:
+    def hidden(self, row: Row, uncommitted: bool) -> bool:
         """Tell whether a record that could be read once cannot any more."""
-        if row.kind == DATA:
+        if uncommitted or row.kind == DATA:
             return self.entries[row.lsn].hidden
         whole = (t for t in self.order if isinstance(t, Transaction))
         place = next(t for t in whole if any(part.row == row for part in t.parts))
         return place.hidden or self.entries[row.lsn].hidden
+
+    def compare(self, found: list[Row], expected: list[Row]) -> int:
+        """Compare what was read with the beginning of what was expected; return how far it goes.
+
+        What is not needed may be missing.
+
+        Raises:
+            AssertionError: They differ.
+        """
+        position = 0
+        for row in found:
+            while expected[position : position + 1] != [row]:
+                rest = [wanted.lsn for wanted in expected[position : position + 3]]
+                assert rest, f"{row} is more than was expected"
+                missing = self.entries[rest[0]]
+                assert not missing.needed, f"{row} and not {rest}"
+                position += 1
+            position += 1
+        return position
+
+    def require(self, found: list[Row], expected: list[Row]) -> None:
+        """Compare all that was read with all that was expected; as `compare`."""
+        rest = expected[self.compare(found, expected) :]
+        missing = [row for row in rest if self.entries[row.lsn].needed]
+        assert not missing, f"missing at the end: {missing[:3]}"

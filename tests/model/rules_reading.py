@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
+
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from logstore.errors import InvalidLSN, RevertedError
+from logstore.errors import InvalidLSN, NotFound, RevertedError
 from logstore.lsn import DURABILITIES, Durability
 from tests.model.machine import LogMachine, groups, parties, which
 from tests.programs.party import Party, Row
@@ -19,7 +21,7 @@ class Reading(LogMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.readings: dict[int, list[Row]] = {}
+        self.readings: dict[int, tuple[bool, list[Row]]] = {}
 
     def _range(self, start: int | None, end: int | None) -> tuple[int | None, int | None]:
         return (
@@ -54,18 +56,21 @@ class Reading(LogMachine):
             self.here.party.log.group(group)
         party, where = self.party(who), self._range(start, end)
         party.do(Party.settle)
-        found = party.do(
-            Party.read,
-            *where,
-            group=group,
-            uncommitted=uncommitted,
-            reverted=reverted,
-            copy=copy,
-            durability=durability,
-        )
-        assert found == self.model.read(
-            *where, group=group, uncommitted=uncommitted, reverted=reverted
-        )
+        try:
+            found = party.do(
+                Party.read,
+                *where,
+                group=group,
+                uncommitted=uncommitted,
+                reverted=reverted,
+                copy=copy,
+                durability=durability,
+            )
+        except NotFound:
+            assert self.is_gone(where[0])
+            return
+        expected = self.model.read(*where, group=group, uncommitted=uncommitted, reverted=reverted)
+        self.model.require(found, expected)
 
     @precondition(lambda self: self.model.boundaries)
     @rule(who=parties, start=which, group=st.one_of(st.none(), groups))
@@ -75,8 +80,12 @@ class Reading(LogMachine):
             self.here.party.log.group(group)
         party, first = self.party(who), self.an_lsn(start)
         party.do(Party.settle)
-        found = party.do(Party.follow, first, group)
-        assert found == self.model.read(first, group=group)
+        try:
+            found = party.do(Party.follow, first, group)
+        except NotFound:
+            assert self.is_gone(first)
+        else:
+            assert found == self.model.read(first, group=group)
 
     @precondition(lambda self: self.model.boundaries)
     @rule(who=parties, choice=which, beside=st.sampled_from([0, 0, 0, 8, 1]))
@@ -85,15 +94,16 @@ class Reading(LogMachine):
         lsn = self.an_lsn(choice) + beside
         entry = self.model.entries.get(lsn)
         if entry is not None and not entry.hidden:
-            assert self.party(who).do(Party.load, lsn) == entry.row
+            with suppress(NotFound) if entry.dead else nullcontext():
+                assert self.party(who).do(Party.load, lsn) == entry.row
         elif entry is not None:
-            with pytest.raises(RevertedError):
+            with pytest.raises((RevertedError, NotFound)):
                 self.party(who).do(Party.load, lsn)
         elif lsn in self.model.boundaries:
-            with pytest.raises((InvalidLSN, RevertedError)):
+            with pytest.raises((InvalidLSN, RevertedError, NotFound)):
                 self.party(who).do(Party.load, lsn)
         elif beside == 1:
-            with pytest.raises(InvalidLSN):
+            with pytest.raises(InvalidLSN):  # no multiple of 8
                 self.party(who).do(Party.load, lsn)
 
     @rule(uncommitted=st.booleans(), group=st.one_of(st.none(), st.just("default")))
@@ -102,7 +112,8 @@ class Reading(LogMachine):
         number = self.number()
         self.here.do(Party.settle)
         self.here.do(Party.start_reading, number, uncommitted, group)
-        self.readings[number] = self.model.read(uncommitted=uncommitted, group=group)
+        expected = self.model.read(uncommitted=uncommitted, group=group)
+        self.readings[number] = uncommitted, expected
 
     @precondition(lambda self: self.readings)
     @rule(choice=which, most=st.integers(1, 30))
@@ -110,6 +121,9 @@ class Reading(LogMachine):
         """Take some more: what was there at the beginning and is not hidden now."""
         number = sorted(self.readings)[choice % len(self.readings)]
         found = self.here.do(Party.go_on_reading, number, most)
-        kept = [row for row in self.readings[number] if not self.model.hidden(row)]
-        assert found == kept[:most]
-        self.readings[number] = kept[most:]
+        uncommitted, expected = self.readings[number]
+        kept = [row for row in expected if not self.model.hidden(row, uncommitted)]
+        taken = self.model.compare(found, kept)
+        if len(found) < most:
+            self.model.require([], kept[taken:])  # it has ended
+        self.readings[number] = uncommitted, kept[taken:]

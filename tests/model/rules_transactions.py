@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from logstore.errors import RevertedError
+from logstore.errors import InvalidArgument, NotFound, RevertedError
 from logstore.lsn import DURABILITIES, Durability
 from tests.model.machine import LogMachine, groups, parties, sizes, which
 from tests.programs.party import Party
@@ -62,4 +62,11 @@ class Transacting(LogMachine):
     def revert(self, who: str, choice: int) -> None:
         """Hide everything from some place on."""
         from_lsn = self.an_lsn(choice)
-        self.model.revert(from_lsn, self.party(who).do(Party.revert, from_lsn))
+        try:
+            lsn = self.party(who).do(Party.revert, from_lsn)
+        except NotFound:
+            assert self.is_gone(from_lsn)
+        except InvalidArgument:
+            assert self.model.waste, "there is no checkpoint"
+        else:
+            self.model.revert(from_lsn, lsn)

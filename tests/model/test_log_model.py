@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.rules_faults import Failing
@@ -24,6 +24,7 @@ QUICK = settings(
     stateful_step_count=30,
     deadline=None,
     print_blob=True,
+    phases=set(Phase) - ({Phase.shrink} if os.environ.get("LOGSTORE_MODEL_NO_SHRINK") else set()),
     suppress_health_check=list(HealthCheck),
 )
 LONG = settings(

@@ -32,14 +32,14 @@ def newest(log: logstore.Log) -> int:
 def test_who_waits_for_a_record_that_is_reverted_meanwhile_is_told(
     log: logstore.Log, there: There
 ) -> None:
-    kept = log.append(b"kept")
+    kept, first = log.append_many([b"kept", b"hidden, too"], durability="synced")
     held = there.do(Party.hold, "default", 10)
     hidden = log.append(b"hidden")
     with ThreadPoolExecutor(4) as pool:
         waiting = [pool.submit(log.wait, lsn) for lsn in (kept, hidden)]
         with pytest.raises(Timeout):
             log.wait(hidden, timeout=0.01)
-        reverting = pool.submit(log.revert, hidden)
+        reverting = pool.submit(log.revert, first)
         until(lambda: log._ring.load(LAYOUT["newest_revert_lsn"]) > hidden, "the revert")
         after = log.append(b"after")
         waiting.append(pool.submit(log.wait, after))
@@ -55,13 +55,14 @@ def test_who_waits_for_a_record_that_is_reverted_meanwhile_is_told(
 def test_an_asynchronous_wait_for_a_record_that_is_reverted_meanwhile_is_told(
     log: logstore.Log, there: There
 ) -> None:
+    first = log.append(b"hidden, too", durability="synced")
     there.do(Party.hold, "default", 10)
     hidden = log.append(b"hidden")
 
     async def wait() -> None:
         loop = asyncio.get_running_loop()
         waiting = asyncio.ensure_future(log.aio.wait(hidden))
-        reverting = loop.run_in_executor(None, log.revert, hidden)
+        reverting = loop.run_in_executor(None, log.revert, first)
         await loop.run_in_executor(None, until, lambda: newest(log) > hidden, "the revert")
         there.kill()
         await reverting
@@ -74,13 +75,14 @@ def test_an_asynchronous_wait_for_a_record_that_is_reverted_meanwhile_is_told(
 def test_a_sync_that_a_revert_overtakes_says_up_to_where_all_is_durable(
     log: logstore.Log, there: There
 ) -> None:
-    held = there.do(Party.hold, "default", 10)
+    first = log.append(b"hidden", durability="synced")
+    there.do(Party.hold, "default", 10)
     lsns = log.append_many([bytes(100)] * 5)
     end = log.watermarks().reserved
     with ThreadPoolExecutor(2) as pool:
         syncing = pool.submit(log.sync)
         until(lambda: log._ring.load(LAYOUT["sync_request"]) > lsns[-1], "the sync has begun")
-        reverting = pool.submit(log.revert, held)
+        reverting = pool.submit(log.revert, first)
         until(lambda: newest(log) >= end, "the revert")
         there.kill()
         assert syncing.result(10.0) == end
@@ -102,3 +104,15 @@ def test_a_revert_that_is_not_durable_yet_keeps_nobody_from_reading(
         assert found == [b"kept"]
         reverting.result(10.0)
     assert log.load(kept).payload == b"kept"
+
+
+def test_who_waits_for_a_record_that_was_reverted_long_ago_is_told(log: logstore.Log) -> None:
+    kept, hidden = log.append_many([b"kept", b"hidden"], durability="synced")
+    log.revert(hidden)
+    log.wait(kept)
+    for timeout in (None, 1.0):
+        with pytest.raises(RevertedError):
+            log.wait(hidden, timeout=timeout)
+    with pytest.raises(RevertedError):
+        log.wait(hidden, "ring")
+    log.wait(log.append(b"after"))

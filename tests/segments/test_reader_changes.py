@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from logstore.errors import (
+    Compacted,
     NotFound,
 )
 from logstore.segments.segment import segment_name
@@ -97,6 +98,17 @@ def test_a_hole_that_compaction_made_is_passed_over() -> None:
         assert facts(read(reader, 4096, log.end_lsn)) == wanted
         inside = [r for r in wanted if r[0] > hole.base_lsn]
         assert facts(read(reader, hole.base_lsn + 8, log.end_lsn)) == inside
+
+
+def test_loading_from_a_hole_that_compaction_made_says_that_it_was_dropped() -> None:
+    log = long_log(6)
+    hole = log.manifest.sealed[2]
+    gone = [lsn for lsn, _, _ in log.records if hole.base_lsn <= lsn < hole.end_lsn]
+    log.directory.unlink(segment_name(hole.base_lsn))
+    with reader_of(log) as reader:
+        for lsn in gone:
+            with pytest.raises(Compacted):
+                reader.load(lsn, log.end_lsn, NAMES, kinds=DATA)
 
 
 def test_a_segment_that_goes_between_listing_and_opening_is_passed_over() -> None:
