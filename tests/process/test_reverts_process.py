@@ -181,6 +181,7 @@ def test_a_revert_is_not_refused_because_something_has_come_to_nothing(
             transaction.abort()
         else:
             log.revert(log.append(b"hidden too"))
+    log.sync()
     log.revert(lsns[1])
     assert payloads(log.read()) == [b"kept"]
 
