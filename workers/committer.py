@@ -179,9 +179,13 @@ class Committer:
         mode, timeout_s = self._how_to_sleep()
         now = time.monotonic()
         paused = mode is Mode.SLEEPING and now - self._last_work_s >= NAPS_FOR_S
-        if paused and state == State.RUNNING and self._stopped_at > self._mark_end:
+        if paused and state == State.RUNNING and not self._blocked and self._unmarked():
             self._mark(now)  # the last records before a pause are found by time, too
         ring.idle(False, mode, self._stopped_at, state, timeout_s)
+
+    def _unmarked(self) -> bool:
+        """Tell whether everything is drained and the newest mark is not the end of it."""
+        return self._ring.load(LAYOUT["head"]) == self._stopped_at > self._mark_end
 
     def _how_to_sleep(self) -> tuple[Mode, float]:
         if self._client.state == State.DRAINING:
