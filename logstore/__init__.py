@@ -32,6 +32,7 @@ from logstore.group import Group, GroupStatus
 from logstore.log import Log
 from logstore.lsn import FIRST_LSN, Durability, Watermarks
 from logstore.opening import attach, open
+from logstore.pins import Holder
 from logstore.reservation import Reservation
 from logstore.status import Status
 
@@ -46,6 +47,7 @@ __all__ = [
     "Durability",
     "Group",
     "GroupStatus",
+    "Holder",
     "InUse",
     "IncompatibleFormat",
     "InvalidArgument",

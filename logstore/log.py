@@ -12,6 +12,7 @@ from logstore.errors import InvalidLSN, ReadOnly
 from logstore.frames import Record
 from logstore.group import Group
 from logstore.lsn import Durability, Watermarks, require_durability, require_lsn
+from logstore.pins import Holder, holders
 from logstore.reads import Reads
 from logstore.ring import groups
 from logstore.ring._ring import LAYOUT
@@ -199,6 +200,16 @@ class Log(Consuming, Reads, Writer):
         """Return everything there is to know about the running log; blocks nobody."""
         self._require_open()
         return status.sample(self._client)
+
+    def pins(self) -> list[Holder]:
+        """Return what keeps sealed segments from being dropped: one reason for each, oldest first.
+
+        Disturbs nobody; reads the footers of all segments, so it is not for every second.
+
+        Raises:
+            Corruption, IncompatibleFormat, ReadFailed, PermissionDenied: They cannot be read.
+        """
+        return holders(self._client, self._reading.raw.directory)
 
     @property
     def aio(self) -> AsyncLog:

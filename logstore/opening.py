@@ -17,6 +17,8 @@ def open(
     ring_size: int | str | None = None,
     segment_size: int | str | None = None,
     sync_interval_s: float | None = None,
+    retain_bytes: int | str | None = None,
+    retain_age_s: float | None = None,
     mode: int | None = None,
 ) -> Log:
     """Open the log in a directory: attach to its service, or start one, with the log if it is new.
@@ -30,6 +32,9 @@ def open(
         ring_size: Bytes of shared memory, a power of two; sizes may be strings such as "32MiB".
         segment_size: Bytes after which a new segment file is begun.
         sync_interval_s: How long records wait for the disk when nobody waits for them.
+        retain_bytes: Drop the oldest segments, needed or not, while the log has more; 0: never.
+        retain_age_s: Drop segments whose records are all older, needed or not; 0: never. Neither
+            drops what a reader, a cursor or an open transaction needs.
         mode: Permissions, 0o600 or 0o660.
 
     Raises:
@@ -44,6 +49,8 @@ def open(
         "ring_size": ring_size,
         "segment_size": segment_size,
         "sync_interval_s": sync_interval_s,
+        "retain_bytes": retain_bytes,
+        "retain_age_s": retain_age_s,
         "mode": mode,
     }
     Options.load(place, **flags)  # a wrong setting is told here, not in the service's log

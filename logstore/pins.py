@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from logstore import cursors
+from logstore.errors import NotFound
 from logstore.files import Directory
 from logstore.format import Kind
 from logstore.payloads import encode_txn_abort
@@ -106,21 +107,38 @@ def verdicts_on(
 def holders(client: Client, directory: Directory) -> list[Holder]:
     """Say of every sealed segment that stays what keeps it; reads all footers."""
     manifest = manifests.load(directory)
-    if manifest is None:
-        return []
-    verdicts, footers = verdicts_on(client, directory, manifest)
+    while manifest is not None:
+        try:
+            verdicts, footers = verdicts_on(client, directory, manifest)
+        except NotFound:
+            # Dropped meanwhile; the manifest is saved before, and must tell of it.
+            before, manifest = manifest, manifests.load(directory)
+            if manifest == before:
+                raise
+        else:
+            return _holders(verdicts, footers)
+    return []
+
+
+def _holders(verdicts: list[Verdict], footers: list[Footer]) -> list[Holder]:
     return [
         Holder(
             segment=segment_name(verdict.base_lsn),
             lsn=verdict.base_lsn,
             bytes=verdict.end_lsn - verdict.base_lsn,
             why=_why(hold, footer),
-            who=hold.who or "",
+            who=_who(hold, verdict),
             since_ns=footer.times[0].time_ns if footer.times else 0,
         )
         for verdict, footer in zip(verdicts, footers, strict=True)
         for hold in verdict.holds[:1]
     ]
+
+
+def _who(hold: Hold, verdict: Verdict) -> str:
+    # An open transaction also pins where it begins, and the pin knows the process.
+    pins = (pin.who for pin in verdict.holds if pin.who and pin.lsn == hold.lsn)
+    return hold.who or (next(pins, "") if hold.reason is Reason.OPEN_TRANSACTION else "")
 
 
 def _why(hold: Hold, footer: Footer) -> str:

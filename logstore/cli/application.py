@@ -20,6 +20,8 @@ COMMANDS: Final = {
     "follow": "Print records as they become durable, like tail -f.",
     "groups": "List the groups and how far each is.",
     "cursors": "List durable cursors; move or delete one.",
+    "checkpoint": "Say which records of a group nobody needs any more.",
+    "compact": "Drop the segments that nobody needs any more.",
     "revert": "Hide everything from an LSN on.",
     "status": "Show what the service and its clients do.",
     "top": "Watch the service live.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
@@ -30,6 +31,19 @@ def parsed_lsn(text: str) -> int:
         raise click.BadParameter(error.message) from error
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is not a log position") from error
+
+
+def parsed_time(text: str) -> datetime:
+    """Read an ISO 8601 date or time; without a time zone it is local time.
+
+    Raises:
+        click.BadParameter: It is none.
+    """
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError) as error:
+        text = f"{text!r} is not an ISO time such as 2026-01-31T18:00 or 2026-01-31T17:00:00Z"
+        raise click.BadParameter(text) from error
 
 
 log_argument = click.argument("log", metavar="LOG")

@@ -20,6 +20,16 @@ from logstore.options import Options
     metavar="TIME",
     help="How long a record may wait for the disk when nobody waits for it: 10ms.",
 )
+@click.option(
+    "--retain-bytes",
+    metavar="SIZE",
+    help="Drop the oldest segments, needed or not, while the log has more: 10GiB; 0: never.",
+)
+@click.option(
+    "--retain-age",
+    metavar="TIME",
+    help="Drop segments whose records are all older, needed or not: 86400s; 0: never.",
+)
 @click.option("--mode", metavar="MODE", help="600: the owner alone; 660: the group as well.")
 def command(
     directory: Path,
@@ -27,14 +37,17 @@ def command(
     ring_size: str | None,
     segment_size: str | None,
     sync_interval: str | None,
+    retain_bytes: str | None,
+    retain_age: str | None,
     mode: str | None,
 ) -> int:
     """Run the service of a log in the foreground.
 
     Makes DIRECTORY if it is not there, recovers what an earlier run left, and serves until
     SIGTERM or Ctrl-C; then everything is on disk. Settings come from the flags, then from
-    LOGSTORE_RING_SIZE, LOGSTORE_SEGMENT_SIZE, LOGSTORE_SYNC_INTERVAL and LOGSTORE_MODE, then
-    from logstore.toml in DIRECTORY.
+    LOGSTORE_RING_SIZE, LOGSTORE_SEGMENT_SIZE, LOGSTORE_SYNC_INTERVAL, LOGSTORE_RETAIN_BYTES,
+    LOGSTORE_RETAIN_AGE and LOGSTORE_MODE, then from logstore.toml in DIRECTORY. Retention never
+    drops what a reader, a cursor or an open transaction needs.
 
     \b
     Examples:
@@ -46,6 +59,8 @@ def command(
         ring_size=ring_size,
         segment_size=segment_size,
         sync_interval_s=sync_interval,
+        retain_bytes=retain_bytes,
+        retain_age_s=retain_age,
         mode=mode,
     )
     # Imported late: `--help` and a wrong option need no workers.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
+from logstore import Holder, Log
 from logstore.cli import exit_codes
 from logstore.cli.application import complain
 from logstore.cli.arguments import json_option, log_argument
@@ -11,6 +14,7 @@ from logstore.cli.attaching import open_to_read
 from logstore.cli.files_alone import FilesAlone
 from logstore.cli.output import print_json
 from logstore.cli.status_text import report_lines
+from logstore.errors import LogstoreError
 
 
 @click.command()
@@ -19,8 +23,9 @@ from logstore.cli.status_text import report_lines
 def command(log: str, as_json: bool) -> int:
     """Show what the service and its clients do.
 
-    Reads counters that are kept anyway: it disturbs nobody. Without a running service it tells
-    what the files say, and the exit code is 6.
+    Reads counters that are kept anyway, and what the segments say of themselves: it disturbs
+    nobody. Under `pins:` is what keeps the oldest segments from being dropped. Without a running
+    service it tells what the files say, and the exit code is 6.
 
     \b
     Examples:
@@ -37,10 +42,12 @@ def command(log: str, as_json: bool) -> int:
             complain(f"no service runs for {log}; `logstore serve {opened.path}` starts one")
             return exit_codes.NOT_RUNNING
         status = opened.status()
+        pins = _pins(opened)
         if as_json:
-            print_json({"running": status.served, **status.as_dict()})
+            told = None if pins is None else [asdict(pin) for pin in pins]
+            print_json({"running": status.served, **status.as_dict(), "pins": told})
         else:
-            for line in report_lines(status):
+            for line in report_lines(status, pins or []):
                 click.echo(line)
         if not status.served:
             complain(
@@ -49,3 +56,15 @@ def command(log: str, as_json: bool) -> int:
             )
             return exit_codes.NOT_RUNNING
     return exit_codes.OK
+
+
+def _pins(log: Log) -> list[Holder] | None:
+    """Return what keeps segments; None, and a word about it, if the files do not tell.
+
+    All else that the status says is still worth having then.
+    """
+    try:
+        return log.pins()
+    except LogstoreError as error:
+        complain(f"what keeps the segments is not known: {error}")
+        return None

@@ -10,8 +10,10 @@ from logstore.cli.output import column_lines, count_text, duration_text, plural,
 if TYPE_CHECKING:
     from logstore.cursors import CursorStatus
     from logstore.lsn import Watermarks
+    from logstore.pins import Holder
     from logstore.status import ClientStatus, Status
 
+PINS_SHOWN: Final = 10
 _IN_BYTES: Final = ("drain_size",)
 _WATERMARKS: Final = ("reserved", "published", "written", "synced", "checkpointed", "start")
 
@@ -84,6 +86,26 @@ def cursor_lines(cursors: list[CursorStatus]) -> list[str]:
     return column_lines(rows, right=(2, 3, 4))
 
 
+def pin_lines(pins: list[Holder]) -> list[str]:
+    """List what keeps the oldest sealed segments from being dropped."""
+    rows = [("pins:", "LSN", "bytes", "age", "why", "who")]
+    for pin in pins[:PINS_SHOWN]:
+        age_ns = max(0, time.time_ns() - pin.since_ns)
+        rows.append(
+            (
+                pin.segment,
+                count_text(pin.lsn),
+                size_text(pin.bytes),
+                duration_text(age_ns) if pin.since_ns else "-",
+                pin.why,
+                pin.who or "-",
+            )
+        )
+    more = len(pins) - PINS_SHOWN
+    rest = [f"and {plural(more, 'newer segment')}; --json shows all"] if more > 0 else []
+    return column_lines(rows, right=(1, 2, 3)) + rest
+
+
 def counter_lines(counters: dict[str, int]) -> list[str]:
     """List what has been counted since the region was made."""
     rows = [(name.replace("_", " "), count_text(value)) for name, value in counters.items()]
@@ -103,7 +125,7 @@ def histogram_lines(histograms: dict[str, list[int]]) -> list[str]:
     return column_lines(rows, right=(1, 2, 3, 4))
 
 
-def report_lines(status: Status) -> list[str]:
+def report_lines(status: Status, pins: list[Holder]) -> list[str]:
     """Give the whole status, part by part."""
     parts = [
         head_lines(status),
@@ -112,6 +134,8 @@ def report_lines(status: Status) -> list[str]:
         counter_lines(status.counters),
         histogram_lines(status.histograms),
     ]
+    if pins:
+        parts.insert(3, pin_lines(pins))
     if status.cursors:
         parts.insert(3, cursor_lines(status.cursors))
     return [line for part in parts for line in (*part, "")][:-1]

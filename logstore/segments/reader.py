@@ -10,8 +10,6 @@ from typing import Final, Self
 
 from logstore.errors import (
     Compacted,
-    Corruption,
-    IncompatibleFormat,
     InvalidLSN,
     LogstoreError,
     NotFound,
@@ -24,8 +22,8 @@ from logstore.segments.backward import blocks_back
 from logstore.segments.disk_errors import reading
 from logstore.segments.footer import footer_from
 from logstore.segments.search import Finder
-from logstore.segments.segment import bases_of, header_from, placed, read_header, segment_name
-from logstore.segments.survey import survey_segment
+from logstore.segments.segment import bases_of, header_from, read_header, segment_name
+from logstore.segments.trouble import trouble
 
 CHUNK: Final = 1024 * 1024
 """Bytes per read when payloads are copied."""
@@ -126,7 +124,7 @@ class SegmentReader:
                 # only here keeps the question out of the usual course.
                 behind_lsn = self._behind(segment, lsn, verdict)
                 if behind_lsn is None:
-                    raise self._trouble(segment, lsn, verdict, limit_lsn, first=lsn == start_lsn)
+                    raise self._trouble(segment, lsn, verdict, limit_lsn, lsn == start_lsn)
                 next_lsn = behind_lsn
             lsn = self._next_lsn = next_lsn
             if records:
@@ -195,7 +193,7 @@ class SegmentReader:
             raise InvalidLSN("the frame here is not a record", lsn=lsn)
         if self._behind(segment, lsn, verdict) is not None:
             raise Compacted("nobody needed what was here any more: it was dropped", lsn=lsn)
-        raise self._trouble(segment, lsn, verdict, limit_lsn, first=True)
+        raise self._trouble(segment, lsn, verdict, limit_lsn, True)
 
     def _scan(
         self,
@@ -293,18 +291,6 @@ class SegmentReader:
         return None if footer is None else (footer.end_lsn, base_lsn)
 
     def _trouble(
-        self, segment: _OpenSegment, lsn: int, verdict: int, limit_lsn: int, *, first: bool
+        self, segment: _OpenSegment, lsn: int, verdict: int, limit_lsn: int, first: bool
     ) -> LogstoreError:
-        header = segment.header
-        if verdict == UNKNOWN_KIND:
-            error = IncompatibleFormat("the frame here is of a kind that is not known")
-            return placed(error, header, lsn)
-        if first and lsn != header.base_lsn:
-            with reading(segment.name):
-                end_lsn = survey_segment(self._directory, segment.fd, header, lsn).end_lsn
-                if end_lsn < lsn:
-                    survey = survey_segment(self._directory, segment.fd, header, limit_lsn)
-                    if survey.end_lsn > lsn:
-                        return InvalidLSN(f"no frame begins at LSN {lsn}", lsn=lsn)
-                    lsn = survey.end_lsn
-        return placed(Corruption("the frame here is not what was written"), header, lsn)
+        return trouble(self._directory, segment.fd, segment.header, lsn, verdict, limit_lsn, first)

@@ -13,6 +13,7 @@ import pytest
 
 import logstore
 from tests.cli.running import COMMAND, call, call_process, json_lines
+from tests.service import kill
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 
@@ -197,7 +198,7 @@ def test_status_says_when_the_whole_service_was_killed_and_nothing_is_lost(
     assert told["served"] is True
     for client in told["clients"]:
         if client["role"] is not None:
-            os.kill(client["pid"], signal.SIGKILL)
+            kill(client["pid"])
     assert service.wait(timeout=10) == -signal.SIGKILL
     status = call("status", directory)
     assert status.exit_code == 6
