@@ -48,8 +48,6 @@ class Model:
         seqs: The newest seq of each group.
         newest_lsn: No LSN at or below it may ever be given out again.
         boundaries: Where frames are known to begin.
-        waste: Whether a seq was given to what came to nothing. A revert back behind it may be
-            refused, for now: such seqs count as checkpointed, also where they should not.
     """
 
     order: list[Entry | Transaction] = field(default_factory=list)
@@ -58,7 +56,6 @@ class Model:
     seqs: dict[str, int] = field(default_factory=dict)
     newest_lsn: int = 0
     boundaries: list[int] = field(default_factory=list)
-    waste: bool = False
 
     # What happens.
 
@@ -82,7 +79,6 @@ class Model:
         """A reservation came to nothing: its seq is gone."""
         self._place(lsn)
         self.seqs[group] = self.seqs.get(group, 0) + 1
-        self.waste = True
 
     def begin(self, number: int, group: str | None) -> None:
         """A transaction began."""
@@ -113,7 +109,7 @@ class Model:
 
     def _kill(self, transaction: Transaction) -> None:
         for part in transaction.parts:
-            part.dead = self.waste = True
+            part.dead = True
 
     def revert(self, from_lsn: int, lsn: int) -> None:
         """Everything at or after `from_lsn` was reverted; that took place at `lsn`."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from logstore.errors import InvalidArgument, NotFound, RevertedError
+from logstore.errors import NotFound, RevertedError
 from logstore.lsn import DURABILITIES, Durability
 from tests.model.machine import LogMachine, groups, parties, sizes, which
 from tests.programs.party import Party
@@ -19,19 +19,24 @@ class Transacting(LogMachine):
     """Transactions of both processes, all open at once; reverts."""
 
     @precondition(lambda self: len(self.model.open) < MOST)
-    @rule(who=parties, group=maybe_groups)
-    def begin(self, who: str, group: str | None) -> None:
-        """Begin a transaction."""
+    @rule(who=parties, group=maybe_groups, some=st.lists(sizes, max_size=3))
+    def begin(self, who: str, group: str | None, some: list[int]) -> None:
+        """Begin a transaction, perhaps with its first parts."""
         number = self.number()
         self.party(who).do(Party.begin, number, group)
         self.owners[number] = who
         self.model.begin(number, group)
+        self._add(number, None, some)
 
     @precondition(lambda self: self.model.open)
     @rule(choice=which, group=maybe_groups, some=st.lists(sizes, min_size=1, max_size=4))
     def add_parts(self, choice: int, group: str | None, some: list[int]) -> None:
         """Append parts to a transaction, in its group or in another."""
-        number, party = self.an_open_transaction(choice)
+        number, _ = self.an_open_transaction(choice)
+        self._add(number, group, some)
+
+    def _add(self, number: int, group: str | None, some: list[int]) -> None:
+        party = self.party(self.owners[number])
         for size in some:
             payload = self.payload(size)
             lsn = party.do(Party.part, number, payload, group)
@@ -58,15 +63,21 @@ class Transacting(LogMachine):
         self.model.end(number)
 
     @precondition(lambda self: self.model.boundaries)
+    @rule(who=parties, back=st.integers(1, 8))
+    def revert_a_little(self, who: str, back: int) -> None:
+        """Hide the last few things, a commit but not its parts for one."""
+        self._revert(who, self.model.boundaries[-back:][0])
+
+    @precondition(lambda self: self.model.boundaries)
     @rule(who=parties, choice=which)
     def revert(self, who: str, choice: int) -> None:
         """Hide everything from some place on."""
-        from_lsn = self.an_lsn(choice)
+        self._revert(who, self.an_lsn(choice))
+
+    def _revert(self, who: str, from_lsn: int) -> None:
         try:
             lsn = self.party(who).do(Party.revert, from_lsn)
         except NotFound:
             assert self.is_gone(from_lsn)
-        except InvalidArgument:
-            assert self.model.waste, "there is no checkpoint"
         else:
             self.model.revert(from_lsn, lsn)
