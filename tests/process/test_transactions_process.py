@@ -99,7 +99,8 @@ def test_a_large_transaction_whose_process_is_killed_leaves_nothing(
     with service.attach() as log:
         log.append(b"after", durability="synced")
         assert [record.payload for record in log.read()] == [b"after"]
-        assert len(list(log.read(uncommitted=True))) == 5 * MIB // PART + 1
+        # Nobody can commit its parts any more, so compaction may have dropped some already.
+        assert 1 <= len(list(log.read(uncommitted=True))) <= 5 * MIB // PART + 1
     assert service.stop() == 0
     service.start()
     assert [record.payload for record in service.read_all()] == [b"after"]
