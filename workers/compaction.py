@@ -6,7 +6,6 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
-from logstore.errors import NotFound
 from logstore.files import Directory
 from logstore.pins import verdicts_on
 from logstore.ring._ring import LAYOUT
@@ -28,8 +27,8 @@ logger = logging.getLogger("logstore.committer")
 def compact(client: Client, directory: Directory, manifest: Manifest) -> Manifest:
     """Drop what nobody needs and return the manifest without it; durable on return.
 
-    Crash: a segment that the saved manifest does not list is a leftover, and is dropped by the
-    next compaction.
+    Crash: a segment that the saved manifest does not list any more stays as a file; recovery tells
+    it from the log's own and names it among its leftovers.
     """
     verdicts, footers = verdicts_on(client, directory, manifest)
     plan = compaction(manifest, _retained(client, verdicts, footers))
@@ -47,7 +46,7 @@ def _unlink(directory: Directory, plan: Compaction) -> None:
     for segment in plan.dropped:
         try:
             directory.unlink(segment_name(segment.base_lsn))
-        except NotFound:
+        except FileNotFoundError:
             continue
     directory.sync()
     logger.info("dropped %d segments, %d bytes", len(plan.dropped), plan.dropped_bytes)
