@@ -20,7 +20,7 @@ static const struct entry entries[] = {
     AT(group_count), AT(segment_count), AT(segment_base), AT(segments_synced), AT(drains),
     AT(drain_bytes), AT(aborts), AT(rotations), AT(blocked_lsn),
     AT(blocked_owner), AT(blocked_since_ns), AT(drain_size), AT(syncs), AT(sync_bytes),
-    AT(sync_time), AT(compact_request), AT(compact_done),
+    AT(sync_time), AT(sync_recent_ns), AT(compact_request), AT(compact_done),
     AT(compact_bytes), AT(retain_bytes), AT(retain_age_ns), AT(repairs), AT(committer_restarts), AT(syncer_restarts), AT(groups), AT(clients),
     AT(transactions),
 

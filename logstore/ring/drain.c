@@ -111,6 +111,9 @@ void ls_count_drain(struct ls_ring *ring, uint64_t bytes)
 void ls_count_sync(struct ls_ring *ring, uint64_t bytes, uint64_t elapsed_ns)
 {
     struct ls_region *region = ring->region;
+    uint64_t recent = atomic_load_explicit(&region->sync_recent_ns, memory_order_relaxed);
+    recent += elapsed_ns / 8 - recent / 8;
+    atomic_store_explicit(&region->sync_recent_ns, recent, memory_order_relaxed);
     atomic_fetch_add_explicit(&region->syncs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&region->sync_bytes, bytes, memory_order_relaxed);
     ls_histogram_add(region->sync_time, elapsed_ns);

@@ -168,6 +168,7 @@ struct ls_region {
     alignas(LS_LINE) _Atomic uint64_t syncs;
     _Atomic uint64_t sync_bytes;
     _Atomic uint64_t sync_time[LS_BUCKETS]; /* log2 of nanoseconds */
+    _Atomic uint64_t sync_recent_ns;        /* a moving average */
 
     alignas(LS_LINE) _Atomic uint64_t compact_request; /* clients count up: compact now */
     _Atomic uint64_t compact_done;                     /* the committer answers; of its requests */

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,6 +19,8 @@
 
 enum { CLASS_SHIFT = 9 };                       /* a class spans 512 bytes of log */
 #define EAGER_NS UINT64_C(500000000)            /* how long one follower's wait keeps naps away */
+#define QUICK_SYNC_NS UINT64_C(250000)          /* a disk this quick is worth looking for work awake */
+#define HAND_OVER_NS UINT64_C(50000)            /* from a writer's demand to `written`, at most */
 
 uint64_t ls_now_ns(void)
 {
@@ -95,10 +98,11 @@ void ls_demand(struct ls_ring *ring, enum ls_level level, uint64_t lsn)
     if (atomic_load_explicit(&region->written, memory_order_acquire) <= lsn) {
         if (atomic_load_explicit(&region->committer_mode, memory_order_relaxed) != LS_AWAKE)
             ls_wake_worker(&region->committer_mode);
-    } else if (level == LS_LEVEL_SYNCED &&
-               atomic_load_explicit(&region->syncer_mode, memory_order_relaxed) != LS_AWAKE) {
-        ls_wake_worker(&region->syncer_mode);
     }
+    /* The syncer too: it gets up while the committer writes. */
+    if (level == LS_LEVEL_SYNCED &&
+        atomic_load_explicit(&region->syncer_mode, memory_order_relaxed) != LS_AWAKE)
+        ls_wake_worker(&region->syncer_mode);
 }
 
 static int hopeless(const struct ls_ring *ring)
@@ -185,38 +189,76 @@ static enum ls_status idle(struct ls_ring *ring, _Atomic uint32_t *word, enum ls
     return status;
 }
 
+/* Does somebody wait until what lies at `lsn` is durable? */
+static int demanded(const struct ls_region *region, uint64_t lsn)
+{
+    return atomic_load_explicit(&region->sync_request, memory_order_relaxed) > lsn;
+}
+
+static int committer_ready(const struct ls_ring *ring, enum ls_mode mode, uint64_t blocked_lsn)
+{
+    const struct ls_region *region = ring->region;
+    uint64_t word;
+    if (atomic_load_explicit(&region->head, memory_order_acquire) <= blocked_lsn ||
+        (mode == LS_NAPPING && !demanded(region, blocked_lsn)))
+        return 0;
+    word = atomic_load_explicit(ls_frame_atomic_word(ls_frame_at(ring, blocked_lsn)),
+                                memory_order_acquire);
+    return !((uint32_t)word & LS_IN_FLIGHT);
+}
+
+static int syncer_ready(const struct ls_region *region, enum ls_mode mode)
+{
+    uint64_t synced = atomic_load_explicit(&region->synced, memory_order_relaxed);
+    return atomic_load_explicit(&region->written, memory_order_acquire) > synced &&
+           (mode != LS_NAPPING || demanded(region, synced));
+}
+
+/* How long to look for work before sleeping.  On a quick disk, waking an idle core costs as much as a
+ * sync.  So while somebody waits for the disk, the committer stays up for as long as the sync takes,
+ * because the next record comes right after it, and the syncer until that record is written.  It
+ * yields between two looks: whoever has work to do takes the core. */
+static uint64_t vigil_ns(const struct ls_region *region, int is_syncer)
+{
+    uint64_t sync_ns = atomic_load_explicit(&region->sync_recent_ns, memory_order_relaxed);
+    if (sync_ns > QUICK_SYNC_NS ||
+        !demanded(region, atomic_load_explicit(&region->synced, memory_order_relaxed)))
+        return 0;
+    return is_syncer ? HAND_OVER_NS : sync_ns + sync_ns / 2 + HAND_OVER_NS;
+}
+
 /* The committer has nothing to do: its walk stopped at `blocked_lsn` (the head, or a frame in flight). */
 enum ls_status ls_committer_idle(struct ls_ring *ring, enum ls_mode mode, uint64_t blocked_lsn,
                                  uint64_t state, uint64_t deadline_ns)
 {
     struct ls_region *region = ring->region;
-    int ready = 0;
+    uint64_t vigil = vigil_ns(region, 0);
+    uint64_t half_full = blocked_lsn + ring->capacity / 2;
 
+    for (uint64_t until = ls_now_ns() + vigil; vigil && ls_now_ns() < until; sched_yield())
+        if (committer_ready(ring, LS_NAPPING, blocked_lsn) ||
+            atomic_load_explicit(&region->head, memory_order_relaxed) > half_full ||
+            atomic_load_explicit(&region->state, memory_order_relaxed) != state)
+            return LS_OK;
     atomic_store_explicit(&region->committer_mode, mode, memory_order_relaxed);
     /* Pairs with: the fences in ring_bell and ls_demand. */
     atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load_explicit(&region->head, memory_order_acquire) > blocked_lsn) {
-        uint64_t word = atomic_load_explicit(ls_frame_atomic_word(ls_frame_at(ring, blocked_lsn)),
-                                             memory_order_acquire);
-        ready = !((uint32_t)word & LS_IN_FLIGHT);
-    }
-    if (mode == LS_NAPPING)
-        ready = ready && atomic_load_explicit(&region->sync_request, memory_order_relaxed) > blocked_lsn;
-    return idle(ring, &region->committer_mode, mode, ready, state, deadline_ns);
+    return idle(ring, &region->committer_mode, mode, committer_ready(ring, mode, blocked_lsn), state,
+                deadline_ns);
 }
 
 enum ls_status ls_syncer_idle(struct ls_ring *ring, enum ls_mode mode, uint64_t state,
                               uint64_t deadline_ns)
 {
     struct ls_region *region = ring->region;
-    uint64_t synced = atomic_load_explicit(&region->synced, memory_order_relaxed);
-    int ready;
+    uint64_t vigil = vigil_ns(region, 1);
 
+    for (uint64_t until = ls_now_ns() + vigil; vigil && ls_now_ns() < until; sched_yield())
+        if (syncer_ready(region, LS_NAPPING) ||
+            atomic_load_explicit(&region->state, memory_order_relaxed) != state)
+            return LS_OK;
     atomic_store_explicit(&region->syncer_mode, mode, memory_order_relaxed);
     /* Pairs with: the fences in ls_advance_written and ls_demand. */
     atomic_thread_fence(memory_order_seq_cst);
-    ready = atomic_load_explicit(&region->written, memory_order_acquire) > synced;
-    if (mode == LS_NAPPING)
-        ready = ready && atomic_load_explicit(&region->sync_request, memory_order_relaxed) > synced;
-    return idle(ring, &region->syncer_mode, mode, ready, state, deadline_ns);
+    return idle(ring, &region->syncer_mode, mode, syncer_ready(region, mode), state, deadline_ns);
 }

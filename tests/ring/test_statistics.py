@@ -8,7 +8,7 @@ from logstore import status
 from logstore.ring import slots
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
-from logstore.ring.layout import BUCKETS, SEGMENT_SLOTS, State
+from logstore.ring.layout import BUCKETS, SEGMENT_SLOTS, Level, Mode, State
 from tests.ring.bench import RING, Bench
 
 
@@ -131,3 +131,43 @@ def test_an_append_wakes_a_sleeping_committer(bench: Bench, client: Client) -> N
     assert ended.wait(5)
     thread.join()
     assert len(bench.drain()) == 1
+
+
+def test_a_waiter_for_the_disk_wakes_the_syncer_before_its_bytes_are_written(
+    bench: Bench, client: Client
+) -> None:
+    lsn = client.ring.append(b"urgent")
+    bench.ring.store(LAYOUT["syncer_mode"], Mode.SLEEPING)
+    assert not client.ring.poll(Level.SYNCED, lsn, 0.0)
+    assert bench.load("written") <= lsn
+    assert bench.load("syncer_mode") == Mode.AWAKE
+
+
+def test_a_committer_stays_awake_for_a_quick_disk_and_sleeps_for_a_slow_one(
+    bench: Bench, client: Client
+) -> None:
+    before = bench.load("head")
+    lsn = client.ring.append(b"urgent")
+    assert not client.ring.poll(Level.SYNCED, lsn, 0.0)
+    for sync_ns, mode in ((100_000, Mode.SLEEPING), (10_000_000, Mode.AWAKE)):
+        bench.ring.store(LAYOUT["sync_recent_ns"], sync_ns)
+        bench.ring.store(LAYOUT["committer_mode"], Mode.SLEEPING)  # whoever idles ends AWAKE
+        bench.ring.idle(False, Mode.NAPPING, before, State.RUNNING, 20.0)
+        assert bench.load("committer_mode") == mode, "it published a mode, or it did not"
+
+
+def test_nobody_stays_awake_for_long(bench: Bench, client: Client) -> None:
+    bench.ring.store(LAYOUT["sync_recent_ns"], 100_000)
+    assert not client.ring.poll(Level.SYNCED, bench.load("head"), 0.0)
+    bench.ring.store(LAYOUT["committer_mode"], Mode.SLEEPING)
+    bench.ring.idle(False, Mode.SLEEPING, bench.load("head"), State.RUNNING, 0.01)
+    assert bench.load("committer_mode") == Mode.AWAKE, "it slept, and time was up"
+
+
+def test_the_recent_time_of_a_sync_follows_the_disk(bench: Bench) -> None:
+    for elapsed_ns in [100_000] * 50:
+        bench.ring.count_sync(8, elapsed_ns)
+    assert 95_000 < bench.load("sync_recent_ns") <= 100_000
+    for elapsed_ns in [5_000_000] * 50:
+        bench.ring.count_sync(8, elapsed_ns)
+    assert bench.load("sync_recent_ns") > 4_000_000
