@@ -25,7 +25,7 @@ from logstore.segments.seal import seal
 from logstore.segments.segment import bases_of, begin, prepare, read_header, segment_name
 from logstore.workers import role
 from logstore.workers.chores import Chores
-from logstore.workers.compaction import PAUSE_S, compact
+from logstore.workers.compaction import PAUSE_S, compact, remove_leftovers
 
 WAIT_S: Final = 0.005  # between two looks whether a rotation has become possible
 UNSEALED_LIMIT: Final = 16  # a committer this many segments ahead of the sealing waits
@@ -78,6 +78,7 @@ class Segments:
         else:
             self._active = self._open(base)
         self._prepare_later()
+        self.chores.add(lambda: remove_leftovers(client, directory, self._manifest))
         self._queue_unsealed()
 
     def _read_newest_footer(self) -> Footer | None:
