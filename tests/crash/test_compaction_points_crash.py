@@ -63,13 +63,13 @@ def test_what_compaction_had_no_time_to_remove_is_removed_by_the_next_committer(
     with service.attach() as log:
         fill(log)
         supervisor = service.send("supervisor", signal.SIGSTOP)  # it replaces nobody for now
-        before = files(service)
         log.group("given up").checkpoint(up_to=100)
         log.sync()
         log.compact(wait=False)
         until_fired(once)
         until(lambda: not service.is_alive("committer"), "the committer has died")
-        left = files(service) - listed(service) - {max(before)}
+        # What lies behind is not sealed yet.
+        left = {name for name in files(service) - listed(service) if name < max(listed(service))}
         assert left, "it had time to remove all"
         if everybody:
             service.kill_all()
