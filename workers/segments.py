@@ -25,7 +25,7 @@ from logstore.segments.seal import seal
 from logstore.segments.segment import bases_of, begin, prepare, read_header, segment_name
 from logstore.workers import role
 from logstore.workers.chores import Chores
-from logstore.workers.compaction import compact
+from logstore.workers.compaction import compact, remove_leftovers
 
 WAIT_S: Final = 0.005  # between two looks whether a rotation has become possible
 COMPACTION_PAUSE: Final = 4  # times as long as a compaction took passes until the next unasked for
@@ -79,6 +79,7 @@ class Segments:
         else:
             self._active = self._open(base)
         self._prepare_later()
+        self.chores.add(lambda: remove_leftovers(client, directory, self._manifest))
         self._queue_unsealed()
 
     def _read_newest_footer(self) -> Footer | None:

@@ -7,10 +7,8 @@ from typing import NamedTuple
 
 import logstore
 from logstore import Record
-from logstore.errors import InvalidArgument
 from logstore.lsn import Durability
 from logstore.reservation import Reservation
-from logstore.reverting import revert
 from logstore.transaction import Transaction
 from tests.service import until
 
@@ -96,11 +94,7 @@ class Party:
 
     def revert(self, lsn: int) -> int:
         """Revert; return the revert's LSN."""
-        try:
-            return self.log.revert(lsn)
-        except InvalidArgument:
-            # For now: refused also behind seqs that came to nothing, as if they were checkpointed.
-            return revert(self.log._client, self.log._reading, lsn)
+        return self.log.revert(lsn)
 
     # Reading.
 
