@@ -10,9 +10,13 @@ from typing import ClassVar, Final
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
+from logstore.files import Directory
+from logstore.segments import manifest as manifests
 from tests.model.model import Model
 from tests.model.parties import Doer, Here, There
+from tests.model.retention import Place, note_dropped
 from tests.programs.party import Party
+from tests.programs.rows import Row
 from tests.service import Service
 
 RING: Final = (64 << 10, 256 << 10)
@@ -49,6 +53,8 @@ class LogMachine(RuleBasedStateMachine):
             raise
         self.there = There(path.name)
         self.owners: dict[int, str] = {}
+        self.cursors: dict[str, Place] = {}
+        self.seen: list[tuple[int, int]] = []
         self.numbers = 0
         self.steps_since_fault = 0
 
@@ -72,9 +78,33 @@ class LogMachine(RuleBasedStateMachine):
         boundaries = self.model.boundaries
         return boundaries[choice % len(boundaries)]
 
+    def start(self) -> int:
+        """Return where the log begins now."""
+        return self.here.party.log.watermarks().start
+
     def is_gone(self, lsn: int | None) -> bool:
         """Tell whether compaction has dropped the log's beginning up to behind an LSN."""
-        return lsn is not None and self.here.party.log.watermarks().start > lsn
+        return lsn is not None and self.start() > lsn
+
+    def segments(self) -> list[tuple[int, int]]:
+        """Return where the sealed segments begin and end that are left."""
+        with Directory.open(self.service.path, create=False) as directory:
+            manifest = manifests.load(directory)
+        assert manifest is not None
+        return [(one.base_lsn, one.end_lsn) for one in manifest.sealed]
+
+    def look(self) -> int:
+        """See what compaction has dropped, and that it may; return where the log begins."""
+        segments = self.segments()
+        if segments != self.seen:
+            note_dropped(self.model, segments, [*self.cursors.values()])
+            self.seen = segments
+        return self.start()
+
+    def require(self, found: list[Row], expected: list[Row]) -> None:
+        """Compare what was read with what was expected; compaction may have been at work."""
+        start = self.look() if found != expected else 0
+        self.model.require(found, expected, start)
 
     def an_open_transaction(self, choice: int) -> tuple[int, Doer]:
         """Return the number of an open transaction, and whose it is."""
@@ -87,7 +117,8 @@ class LogMachine(RuleBasedStateMachine):
         """Read all of it as it is, without waiting for the disk."""
         self.steps_since_fault += 1
         self.here.do(Party.until_published)
-        assert self.here.do(Party.read, durability="ring") == self.model.read()
+        self.look()
+        self.require(self.here.do(Party.read, durability="ring"), self.model.read())
 
     def teardown(self) -> None:
         """Compare once more, from the disk after a clean restart, and clean up."""

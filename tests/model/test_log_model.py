@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.rules_faults import Failing
-from tests.model.rules_reading import Reading
+from tests.model.rules_keeping import Keeping
 from tests.model.rules_transactions import Transacting
 from tests.model.rules_writing import Writing
 
@@ -34,7 +34,7 @@ LONG = settings(
 )
 
 
-class Everything(Writing, Transacting, Failing, Reading):
+class Everything(Writing, Transacting, Keeping, Failing):
     """All rules together."""
 
 
