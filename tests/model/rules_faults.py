@@ -10,8 +10,6 @@ from tests.model.rules_consuming import Consuming
 from tests.model.rules_reading import Reading
 from tests.programs.party import Party
 
-PAUSE = 10  # steps between two restarts, which take half a second each
-
 
 class Failing(Reading, Consuming):
     """Clean restarts, and kills."""
@@ -30,7 +28,7 @@ class Failing(Reading, Consuming):
         self.model.end(*gone)
         self.let_go(killed=who)
 
-    @precondition(lambda self: self.steps_since_fault > PAUSE)
+    @precondition(lambda self: self.steps_since_fault > self.pause)
     @rule(how=st.sampled_from(["stopped", "killed", "adopted"]))
     def restart(self, how: str) -> None:
         """Start the service again after a clean stop, or after a kill with or without everybody."""
