@@ -67,6 +67,9 @@ class Loader:
             if self._removed() != self._seen_removed:
                 self._renew()
             found = self._load(lsn, limit_lsn, names)
+            if not isinstance(found, Record) and lsn >= self._bases[-1]:
+                self._list()  # It may be in a segment that was begun since.
+                found = self._load(lsn, limit_lsn, names)
             if isinstance(found, Record) and 1 << found.kind & kinds:
                 return found
             return self._reader.load(lsn, limit_lsn, names, kinds=kinds)
@@ -89,7 +92,7 @@ class Loader:
                 return None
             index, here = known
             bracket = here.points.bracket(seq, index.end_lsn)
-            opened = self._opened(index.base_lsn)
+            opened = self._open.get(index.base_lsn) or self._opened(index.base_lsn)
             if bracket is None or opened is None:
                 return None
             return self._walk(opened, *bracket, names, group, seq)
@@ -98,10 +101,13 @@ class Loader:
         """Begin anew with a list of the segments that there are now."""
         # Order: before the listing; what is removed after this is a reason to list again.
         self._seen_removed = self._removed()
+        self._list()
+        self._forget()
+
+    def _list(self) -> None:
         with self._finder.lock:
             self._segments.refresh()
-            self._bases = self._segments.bases
-        self._forget()
+            self._bases = self._segments.bases or [0]
 
     def _forget(self) -> None:
         self._reader.close()
@@ -111,10 +117,7 @@ class Loader:
         self._open.clear()
 
     def _opened(self, base_lsn: int) -> _Opened | None:
-        """Return a segment's file, open; None if it is gone."""
-        opened = self._open.get(base_lsn)
-        if opened is not None:
-            return opened
+        """Open a segment; return None if it is gone."""
         directory, name = self._segments.directory, segment_name(base_lsn)
         try:
             fd = directory.open_read(name)
@@ -132,9 +135,9 @@ class Loader:
         return opened
 
     def _load(self, lsn: int, limit_lsn: int, names: list[str]) -> Record | int | None:
-        at = bisect_right(self._bases, lsn) - 1
-        opened = self._opened(self._bases[at]) if at >= 0 else None
-        if opened is None:
+        base_lsn = self._bases[max(bisect_right(self._bases, lsn) - 1, 0)]
+        opened = self._open.get(base_lsn) or self._opened(base_lsn)
+        if opened is None or lsn < base_lsn:
             return None
         try:
             data = self._read(opened.fd, LOAD_SIZE, lsn - opened.origin_lsn)

@@ -99,6 +99,6 @@ def test_wrong_arguments_are_refused(arguments: tuple[object, ...], error: type)
     with pytest.raises(error):
         frame_at(*arguments)  # type: ignore[arg-type]
     with pytest.raises(error):
-        find(*arguments, 0, 0)  # type: ignore[arg-type]
+        find(*arguments, 0, 0)  # type: ignore[arg-type, call-arg]
     with pytest.raises((TypeError, ValueError)):
         find(b"", 0, 0, 0, 0, [], 1 << 16, 0)

@@ -112,6 +112,9 @@ def test_records_that_come_later_are_found_across_rotations() -> None:
             loaded.log.begin()
     with pytest.raises(NotWritten):
         loaded.loader.load_seq(0, loaded.log.seq[0] + 1, NAMES)
+    loaded.calls.clear()
+    loaded.check(0, loaded.log.seq[0])
+    assert loaded.calls == {"read": 2}
 
 
 def test_what_is_no_record_is_told_apart() -> None:

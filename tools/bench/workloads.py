@@ -1,4 +1,4 @@
-"""The workloads: P1 throughput, P2 in flight, P3 blocking writers, P5 reading and restart."""
+"""The workloads: P1 throughput, P2 in flight, P3 blocking writers, P5 reading and restart, P6."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 
 import logstore
 from tools.bench.limits import bare_syncs_ns, sequential_s
+from tools.bench.loading import p6
 from tools.bench.measure import Bar, Case, Metrics, percentile
 from tools.bench.place import Place, Ran
 
@@ -187,4 +188,10 @@ def _await_end(path: Path) -> None:
         time.sleep(0.01)
 
 
-WORKLOADS: Final[dict[str, Callable[..., list[Case]]]] = {"p1": p1, "p2": p2, "p3": p3, "p5": p5}
+WORKLOADS: Final[dict[str, Callable[..., list[Case]]]] = {
+    "p1": p1,
+    "p2": p2,
+    "p3": p3,
+    "p5": p5,
+    "p6": p6,
+}
