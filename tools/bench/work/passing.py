@@ -31,7 +31,7 @@ def p7(place: Place, *, full: bool) -> list[Case]:
 
 def _passing(place: Place, level: str, count: int) -> Metrics:
     with place.service() as service:
-        command = [sys.executable, "-P", "-m", "tools.bench.work.passing", service.name, level]
+        command = [sys.executable, "-P", "-m", "tools.bench.follower", service.name, level]
         with subprocess.Popen(
             [*command, str(count)], stdout=subprocess.PIPE, env=environment(), text=True
         ) as follower:
@@ -44,22 +44,3 @@ def _passing(place: Place, level: str, count: int) -> Metrics:
                     time.sleep(_PAUSE_S)
             took_ns = [int(word) for word in follower.stdout.readline().split()]
     return latencies(took_ns)
-
-
-def main(words: list[str]) -> int:
-    """Follow a log, and tell how long ago each record was appended when it was seen."""
-    name, level, count = words
-    took: list[int] = []
-    with logstore.attach(name) as log:
-        print("ready", flush=True)
-        start = log.watermarks().start
-        for record in log.follow(start, durability=level):  # type: ignore[arg-type]
-            took.append(time.monotonic_ns() - struct.unpack("<Q", record.payload)[0])
-            if len(took) == int(count):
-                break
-    print(*took, flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
