@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from logstore.segments.footer import Footer
     from logstore.segments.manifest import Manifest
 
+PAUSE_S: Final = 1.0  # between compactions that nobody asked for
 _STRONG: Final = (Reason.PIN, Reason.OPEN_TRANSACTION, Reason.NEWEST, Reason.REVERT)
 
 logger = logging.getLogger("logstore.committer")
