@@ -228,7 +228,7 @@ def _recover(
         recovered = recover(directory, synced_lsn=synced, written_lsn=written, mode=mode)
         footer = recovered.footer
         for name in recovered.quarantined:
-            logger.warning("torn tail: a copy is in quarantine/%s", name)
+            logger.warning("torn tail: a copy is in %s", name)
         manifest = replace(
             recovered.manifest, name=found.name, epoch=recovered.manifest.epoch + 1, clean=False
         )

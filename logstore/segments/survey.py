@@ -31,7 +31,7 @@ def survey_segment(directory: Directory, fd: int, header: SegmentHeader, limit_l
         OSError: The file could not be read.
     """
     survey = Survey(header.base_lsn, header.salt, STRIDE)
-    buffer = bytearray(CHUNK)
+    buffer = bytearray(min(CHUNK, max(limit_lsn - header.base_lsn, ALIGNMENT)))
     while survey.end_lsn < limit_lsn:
         lsn = survey.end_lsn
         wanted = min(len(buffer), limit_lsn - lsn)
