@@ -19,6 +19,7 @@ from logstore.segments.fold import folded
 from logstore.segments.footer import CATALOG_SECTIONS, Footer, read_footer
 from logstore.segments.inventory import newest_footer, take_inventory
 from logstore.segments.manifest import Manifest, SealedSegment
+from logstore.segments.repair import plan_repair
 from logstore.segments.repairs import Hole
 from logstore.segments.seal import footer_of
 from logstore.segments.segment import header_from, placed, segment_name
@@ -94,6 +95,7 @@ class Verification:
             manifest = load_manifest(self._directory)
         except (Corruption, IncompatibleFormat) as error:
             self.report.corrupt.append(error)
+            self._without_manifest()
             return self.report
         self.report.end_lsn = manifest.start_lsn
         self._look_at_repairs()
@@ -109,6 +111,14 @@ class Verification:
         else:
             self._live_tail(manifest, tail, self._written_lsn)
         return self.report
+
+    def _without_manifest(self) -> None:
+        """Look for damage in the segments all the same, unless they change under our eyes."""
+        if self._written_lsn is not None:
+            return
+        with suppress(Corruption, IncompatibleFormat):
+            problems = plan_repair(self._directory).problems
+            self.report.corrupt += [one for one in problems if one.segment is not None]
 
     def _look_at_repairs(self) -> None:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from logstore.cli.verifying import Report, Verification
 from logstore.errors import Corruption
 from logstore.segments.mending import repair
@@ -41,6 +43,11 @@ def _check_verify(damaged: MemoryDirectory, expected: Expected) -> None:
     assert bool(report.corrupt) == (expected.verdict == "corrupt"), (report, expected)
     assert bool(report.notes) == (expected.verdict == "torn") or report.corrupt, report
     if expected.segment is not None:
+        if MANIFEST in (report.corrupt[0].path or Path()).parts:
+            # Without a manifest nobody knows which segments should have a footer.
+            if expected.offset is None:
+                return
+            report.corrupt.pop(0)
         first = report.corrupt[0]
         assert first.segment == expected.segment, (first, expected)
         if expected.offset is not None:
