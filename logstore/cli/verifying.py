@@ -213,6 +213,11 @@ class Verification:
         try:
             newest = newest_footer(self._directory, manifest)
             plan = make_plan(self._directory, manifest, tail, newest, synced_lsn=0, written_lsn=0)
+        except NotFound:
+            # The newest sealed segment is missing, which is in the report already.
+            if not self.report.corrupt:
+                raise
+            return
         except (Corruption, IncompatibleFormat) as error:
             # What is wrong with a sealed segment was found above already.
             if not any(found.segment == error.segment for found in self.report.corrupt):
