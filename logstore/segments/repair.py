@@ -97,7 +97,7 @@ def plan_repair(
     if problems:
         reach = max([reach, *found.headless, *(one.until_lsn for one in holes)])
         # An earlier attempt, which put the segment aside, knew how far it reached.
-        if found.active_missing and known.unfinished is None:
+        if found.active_gone and known.unfinished is None:
             reach += UNKNOWN_REACH
         holes += [Hole(last, reach)] if reach > last else []
     return _plan(found, remains, problems, merged(holes), recovery, known, reach)
@@ -127,6 +127,10 @@ def _plan(
     resume_lsn = unfinished.resume_lsn if unfinished is not None else None
     if holes:
         resume_lsn = max(reach, resume_lsn or 0)
+    if resume_lsn:
+        # The log goes on where they begin, or behind: their names must be free.
+        aside += [one.name for one in kept if one.end_lsn == one.base_lsn]
+        kept = [one for one in kept if one.end_lsn > one.base_lsn]
     epochs = [found.manifest.epoch, *(one.header.epoch for one in remains)]
     return RepairPlan(
         manifest=found.manifest,

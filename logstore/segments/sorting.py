@@ -14,6 +14,7 @@ from logstore.segments.disk_errors import reading
 from logstore.segments.manifest import Manifest, SealedSegment
 from logstore.segments.repairs import Unfinished
 from logstore.segments.segment import base_of, header_from, require_writable, segment_name
+from logstore.segments.survey import data_end
 
 FOUND: Final = ".found"
 """Suffix of a segment on its way from a wrong name to its own."""
@@ -30,8 +31,9 @@ class Sorted:
         usable: Segments of this log by where they begin, with the name each was found under.
         missing: Sealed segments that the manifest names and that are not there.
         aside: Names of files that are no segments of this log, or not whole ones.
-        headless: Where segments with a bad header would end if all of their bytes were frames.
-        active_missing: Whether the segment that was growing is not there at all.
+        headless: Where segments with a bad header would end if all of their bytes were frames; 0
+            if they have none.
+        active_gone: Whether of the segment that was growing nothing is left that tells how far.
         problems: What is wrong, each with its place.
     """
 
@@ -42,7 +44,7 @@ class Sorted:
     aside: list[str] = field(default_factory=list)
     problems: list[Corruption] = field(default_factory=list)
     headless: list[int] = field(default_factory=list)
-    active_missing: bool = False
+    active_gone: bool = False
 
 
 def sort_files(directory: Directory, unfinished: Unfinished | None) -> Sorted:
@@ -81,8 +83,8 @@ def sort_files(directory: Directory, unfinished: Unfinished | None) -> Sorted:
         frontier = found.manifest.sealed_end_lsn
         for base in [base for base in found.usable if base < frontier and base not in listed]:
             del found.usable[base]
-    _note_missing(directory, found)
     found.headless = [_reach(directory, name) for name in bad if name.endswith(".seg")]
+    _note_missing(directory, found)
     return found
 
 
@@ -93,6 +95,13 @@ def _reach(directory: Directory, name: str) -> int:
         return 0
     with reading(name):
         size = directory.size(name)
+        fd = directory.open_read(name)
+        try:
+            empty = data_end(directory, fd, SEGMENT_HEADER_SIZE) == SEGMENT_HEADER_SIZE
+        finally:
+            directory.close_file(fd)
+    if empty:
+        return 0
     return base + max(0, size - SEGMENT_HEADER_SIZE) // ALIGNMENT * ALIGNMENT
 
 
@@ -211,8 +220,8 @@ def _note_missing(directory: Directory, found: Sorted) -> None:
                 _tell_missing(directory, found, one.base_lsn)
     active = found.manifest.active_base_lsn
     if active is not None and active not in found.usable:
-        found.active_missing = segment_name(active) not in found.aside
-        if found.active_missing:
+        found.active_gone = not any(reach > active for reach in found.headless)
+        if segment_name(active) not in found.aside:
             _tell_missing(directory, found, active)
 
 

@@ -1,6 +1,6 @@
 """A small log of which the test knows every frame, and what must be said of it when it is damaged.
 
-Nothing here asks the code under test what is whole: bytes are compared with those that were written.
+Nothing here asks the code under test what is whole: bytes are compared with what was written.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class KnownLog:
     frames: list[Frame] = field(default_factory=list)
     sealed: list[str] = field(default_factory=list)
     older: dict[str, bytes] = field(default_factory=dict)
+    _open: bool = False
 
     def __post_init__(self) -> None:
         self.log = SmallLog(self.directory, segment_size=self.segment_size)
