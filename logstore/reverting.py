@@ -31,6 +31,20 @@ def require_revertable(client: Client, lsn: int) -> None:
         raise NotFound(f"the oldest record is at LSN {oldest}", lsn=lsn)
 
 
+def catalog_for_revert(client: Client, reading: LogReader) -> Catalog:
+    """Return the catalog with every checkpoint whose call had returned before.
+
+    One that comes while the revert is under way is as if it came behind: each changes nothing of
+    what the other says, and who checkpoints is not refused then either.
+    """
+    ring = client.ring
+    newest = ring.load(LAYOUT["newest_checkpoint_lsn"])
+    # Its author may have died before it was reserved: then there is nothing to wait for.
+    if newest < ring.load(LAYOUT["head"]):
+        client.await_level(Level.WRITTEN, newest)
+    return reading.catalog(Level.WRITTEN)
+
+
 def require_not_checkpointed(catalog: Catalog, number: int, name: str, seq: int) -> None:
     """Refuse to revert records that somebody has built on.
 
@@ -51,10 +65,10 @@ def require_no_checkpoint_from(client: Client, reading: LogReader, lsn: int) -> 
     Raises:
         InvalidArgument: One is.
     """
-    if lsn == client.ring.load(LAYOUT["head"]):
+    catalog = catalog_for_revert(client, reading)
+    # What a checkpoint tells of was appended before it: nothing that is not written yet.
+    if not catalog.told or lsn >= client.ring.load(LAYOUT["written"]):
         return
-    client.await_level(Level.WRITTEN, lsn)
-    catalog = reading.catalog(Level.WRITTEN)
     for number, name in enumerate(reading.raw.names()):
         if number in catalog.told:
             first_seq = reading.finder.first_seq_from(number, lsn)

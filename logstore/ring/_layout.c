@@ -16,7 +16,7 @@ static const struct entry entries[] = {
     AT(owner), AT(head), AT(intent), AT(intent_group), AT(intent_seq), AT(published), AT(written),
     AT(synced), AT(sync_intent), AT(sync_request), AT(committer_mode), AT(syncer_mode),
     AT(eager_until_ns), AT(attach_count), AT(state), AT(failure_errno), AT(failure_stage),
-    AT(failure_path), AT(start), AT(checkpointed), AT(revert_count), AT(newest_revert_lsn),
+    AT(failure_path), AT(start), AT(checkpointed), AT(revert_count), AT(newest_revert_lsn), AT(newest_checkpoint_lsn),
     AT(group_count), AT(segment_count), AT(segment_base), AT(segments_synced), AT(drains),
     AT(drain_bytes), AT(aborts), AT(rotations), AT(blocked_lsn),
     AT(blocked_owner), AT(blocked_since_ns), AT(drain_size), AT(syncs), AT(sync_bytes),

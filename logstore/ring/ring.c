@@ -95,6 +95,8 @@ static enum ls_status reserve_guarded(struct ls_ring *ring, const struct ls_requ
                           ls_frame_word((uint32_t)(want->span - LS_FRAME_HEADER + 1) | LS_IN_FLIGHT, ring->me),
                           memory_order_relaxed);
     write_header(frame, head, slot->seq, want->group, want->kind, 0, slot->synced);
+    if (want->kind == LS_CHECKPOINT) /* Crash: at `head` no checkpoint lies, or whatever comes next. */
+        atomic_store_explicit(&region->newest_checkpoint_lsn, head, memory_order_release);
     LS_POINT("reserve.header"); /* Crash: head == intent, nothing was reserved. */
     /* This one store is the reservation.  Pairs with: the acquire of head in ls_walk. */
     atomic_store_explicit(&region->head, head + want->span, memory_order_release);

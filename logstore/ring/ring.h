@@ -150,6 +150,7 @@ struct ls_region {
     _Atomic uint64_t checkpointed;
     _Atomic uint64_t revert_count;
     _Atomic uint64_t newest_revert_lsn;
+    _Atomic uint64_t newest_checkpoint_lsn; /* where one was reserved last, or nearly was */
     _Atomic uint64_t group_count;
 
     alignas(LS_LINE) _Atomic uint64_t segment_count; /* segments begun since this region exists */

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import logstore
-from logstore.errors import RevertedError, Timeout
+from logstore.errors import InvalidArgument, RevertedError, Timeout
 from logstore.lsn import DURABILITIES
 from logstore.ring._ring import LAYOUT
 from tests.model.parties import There
@@ -105,6 +105,38 @@ def test_a_revert_that_is_not_durable_yet_keeps_nobody_from_reading(
         assert found == [b"kept"]
         reverting.result(10.0)
     assert log.load(kept).payload == b"kept"
+
+
+@pytest.mark.parametrize("scope", ["log", "group"])
+def test_a_revert_knows_of_a_checkpoint_that_is_not_written_yet(
+    scope: str, log: logstore.Log, there: There
+) -> None:
+    first = log.append(b"checkpointed", durability="synced")
+    group = log.group("default")
+    there.do(Party.hold, "default", 10)
+    group.checkpoint(up_to=1)
+    with ThreadPoolExecutor(1) as pool:
+        reverting = (
+            pool.submit(log.revert, first) if scope == "log" else pool.submit(group.revert, 1)
+        )
+        try:
+            with pytest.raises(TimeoutError):
+                reverting.result(0.3)
+        finally:
+            there.kill()
+        with pytest.raises(InvalidArgument):
+            reverting.result(10.0)
+    assert newest(log) == 0
+    log.revert(log.append(b"mistake"))
+    assert payloads(log.read()) == [b"checkpointed"]
+
+
+def test_a_checkpoint_whose_author_died_at_once_keeps_no_revert_waiting(log: logstore.Log) -> None:
+    log.append(b"kept")
+    place = log.append(b"mistake", durability="synced")
+    log._ring.store(LAYOUT["newest_checkpoint_lsn"], log.watermarks().reserved)  # as it is then
+    assert log.revert(place) > place
+    assert payloads(log.read()) == [b"kept"]
 
 
 def test_who_waits_for_a_record_that_was_reverted_long_ago_is_told(log: logstore.Log) -> None:
