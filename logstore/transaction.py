@@ -6,11 +6,12 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from logstore.errors import InvalidArgument, RevertedError
+from logstore.errors import InvalidArgument, RecordTooLarge, RevertedError
 from logstore.frames import TXN_ABORT, TXN_COMMIT
 from logstore.lsn import Durability, require_durability
-from logstore.payloads import Commit, encode_commit, encode_txn_abort
+from logstore.payloads import PART_PREFIX_SIZE, Commit, encode_commit, encode_txn_abort
 from logstore.ring import transactions
+from logstore.ring.failure import too_large
 from logstore.segments.ranges import RangeSet
 from logstore.timeouts import Countdown
 from logstore.writing import LEVELS
@@ -26,7 +27,8 @@ class Transaction:
 
     Made by `Log.transaction`; use it as a context manager: leaving commits, leaving by an
     exception aborts, and so does the death of the process. Parts go into the log as they come, so
-    a transaction may be larger than the ring. Many may be open at once. For one thread.
+    a transaction may be larger than the ring. Many may be open at once. For one thread. One that is
+    dropped without commit or abort comes to nothing.
 
     Attributes:
         id: The LSN of the first part; 0 before there is one.
@@ -66,7 +68,11 @@ class Transaction:
         number = self._log._group_number(group if group is not None else self._group)
         if self._entry is None:
             self._entry = transactions.claim(self._client)
-        lsn, seq = self._log._ring.append_part(payload, left(), number, self.id)
+        try:
+            lsn, seq = self._log._ring.append_part(payload, left(), number, self.id)
+        except RecordTooLarge:
+            most = self._log._ring.largest_payload - PART_PREFIX_SIZE
+            raise too_large(f"a part of {memoryview(payload).nbytes} bytes", most) from None
         self._seqs.setdefault(number, RangeSet()).add(seq, seq)
         if not self.id:
             self.id = lsn
@@ -127,6 +133,11 @@ class Transaction:
         if self._entry is not None:
             transactions.release(self._client, self._entry)
             self._entry = None
+
+    def __del__(self) -> None:
+        # Nobody can commit it any more. A forked child's copy says nothing about the parent's.
+        if getattr(self, "_entry", None) is not None and os.getpid() == self._pid:
+            self._end("dropped")
 
     def _require_open(self) -> None:
         if self._over:

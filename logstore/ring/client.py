@@ -17,7 +17,6 @@ from logstore.errors import (
     LogstoreError,
     NotRunning,
     PermissionDenied,
-    RecordTooLarge,
     RevertedError,
     RingFull,
     Timeout,
@@ -25,7 +24,7 @@ from logstore.errors import (
 from logstore.ring import liveness, region
 from logstore.ring._ring import LAYOUT, Ring, token
 from logstore.ring.duties import Duties
-from logstore.ring.failure import state_error
+from logstore.ring.failure import state_error, too_large
 from logstore.ring.layout import (
     CLIENTS,
     COMMITTER,
@@ -230,11 +229,7 @@ class Client:
         if status == Status.CLOSED:
             _refuse()
         if status == Status.TOO_LARGE:
-            raise RecordTooLarge(
-                f"{detail} bytes with headers; this ring takes at most "
-                f"{self.ring.largest_payload} bytes of payload at once: split it, "
-                "or start the service with a larger ring_size"
-            )
+            raise too_large(f"{detail} bytes with headers", self.ring.largest_payload)
         if status == Status.REVERTED:
             raise RevertedError("a revert came between the transaction's begin and its commit")
         if status == Status.WRONG_STATE:

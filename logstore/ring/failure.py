@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from logstore.errors import DiskFull, LogstoreError, NotRunning, SyncFailed
+from logstore.errors import DiskFull, LogstoreError, NotRunning, RecordTooLarge, SyncFailed
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.layout import State
 
@@ -39,3 +39,11 @@ def state_error(ring: Ring, directory: Path) -> LogstoreError:
             errno=number,
         )
     return NotRunning(f"the log is {state.name.lower()}; open it again", path=directory)
+
+
+def too_large(what: str, most: int) -> RecordTooLarge:
+    """Return the error that says how much the ring takes at once."""
+    return RecordTooLarge(
+        f"{what}; this ring takes at most {most} bytes of payload at once: split it, "
+        "or start the service with a larger ring_size"
+    )
