@@ -214,3 +214,17 @@ def test_a_seq_that_a_segment_lost_at_its_end_was_never_written() -> None:
     for seq in (2, 3, 4, 5):
         with pytest.raises(NotWritten):
             finder.lsn_of_seq(0, seq)
+
+
+def test_the_first_seq_from_a_place_in_a_segment_begun_since_the_last_look_is_found() -> None:
+    log = SmallLog(MemoryDirectory())
+    log.begin()
+    log.put(b"one")
+    finder = Finder(log.directory, UUID, lambda: log.end_lsn)
+    assert finder.first_seq_from(0, log.end_lsn) == 2
+    log.seal()
+    log.begin()
+    log.put(b"two")
+    lsn = log.put(b"three")
+    assert finder.first_seq_from(0, lsn) == 3
+    assert finder.first_seq_from(0, log.end_lsn) == 4
