@@ -100,14 +100,15 @@ def is_kept_for_a_reason(
 
 
 def revert_is_refused(model: Model, from_lsn: int, group: str | None = None) -> bool | None:
-    """Tell whether a revert must be refused; None if only what came to nothing is in its way."""
-    behind = [
-        entry
-        for lsn, entry in model.entries.items()
-        if lsn >= from_lsn and group in (None, entry.row.group)
-    ]
-    if any(one.checkpointed and not (one.hidden or one.dead) for one in behind):
-        return True
-    nothing = any(one.checkpointed or one.dead for one in behind)
-    lost = any(lsn >= from_lsn and group in (None, g) for (g, _), lsn in model.abandoned.items())
-    return None if nothing or lost else False
+    """Tell whether a revert must be refused; None if only what came to nothing was checkpointed."""
+    unclear = False
+    for name, said in model.said.items():
+        if group not in (None, name):
+            continue
+        seqs = [s for (g, s), one in model.by_seq.items() if g == name and one.row.lsn >= from_lsn]
+        lost = [s for (g, s), lsn in model.abandoned.items() if g == name and lsn >= from_lsn]
+        built_on = {s for s in said if (name, s) in model.by_seq and not model.by_seq[name, s].dead}
+        if seqs and max(built_on, default=0) >= min(seqs):
+            return True
+        unclear = unclear or max(said) >= min(seqs + lost, default=max(said) + 1)
+    return None if unclear else False
