@@ -2,19 +2,20 @@
 
 A segment may go when every record in it is checkpointed, hidden by a revert, or of a
 transaction that came to nothing; when no transaction that is open has parts in it; when no part
-that it commits is still needed elsewhere; and when no pin lies before its end. It may lie in the
-middle of the log. The newest sealed segment never goes: its footer knows all groups.
+that it commits is still needed elsewhere; when no pin lies before its end; and when it has no part
+of a transaction that is committed behind a reader's pin, where the reader will see it. It may lie
+in the middle of the log. The newest sealed segment never goes: its footer knows all groups.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
 from logstore.payloads import EVERY_GROUP
-from logstore.segments.catalog import Catalog
+from logstore.segments.catalog import Catalog, Transaction
 from logstore.segments.catalog_sections import committed_in
 from logstore.segments.footer import Footer, GroupRange
 from logstore.segments.manifest import Manifest, SealedSegment
@@ -22,10 +23,17 @@ from logstore.segments.ranges import RangeSet
 
 
 class Pin(NamedTuple):
-    """Somebody reads from an LSN on: every segment that ends behind it stays."""
+    """Somebody needs the log from an LSN on: every segment that ends behind it stays.
+
+    Attributes:
+        lsn: From where on.
+        who: Who it is.
+        reads: It is a reader, to whom transactions are shown where their commits are.
+    """
 
     lsn: int
     who: str
+    reads: bool = True
 
 
 class Reason(Enum):
@@ -35,6 +43,7 @@ class Reason(Enum):
     OPEN_TRANSACTION = "parts of a transaction that is open"
     COMMIT = "the commit of a transaction whose parts are needed"
     PIN = "somebody reads from here or before"
+    UNREAD = "parts of a transaction that somebody has not come to"
     REVERT = "the newest revert"
     NEWEST = "the newest sealed segment"
 
@@ -48,7 +57,7 @@ class Hold:
         group: The group of the records, for `RECORDS`.
         seq: The first of them that is needed, for `RECORDS`.
         lsn: The transaction's id, the pin, or the revert frame, for the others.
-        who: Whose pin it is, for `PIN`.
+        who: Whose pin it is, for `PIN` and `UNREAD`.
     """
 
     reason: Reason
@@ -88,7 +97,7 @@ class Compaction:
 
 
 def judge(
-    footers: Iterable[Footer],
+    footers: Sequence[Footer],
     catalog: Catalog,
     pins: Collection[Pin],
     first_seq_from: Callable[[int, int], int],
@@ -99,7 +108,7 @@ def judge(
     durable: what it says must not be undone by a power loss.
 
     Args:
-        footers: Those of all sealed segments that are left, in order; each is looked at once.
+        footers: Those of all sealed segments that are left, in order.
         catalog: What the log means at a position at or behind the last of them.
         pins: Who reads, and from where.
         first_seq_from: Gives the lowest seq of a group that is not before an LSN in its segment;
@@ -110,11 +119,17 @@ def judge(
     """
     needed: dict[int, RangeSet] = {}
     verdicts = []
+    unread = _unread(footers, catalog, pins)
     for footer in footers:
         holds = [*_records(footer, catalog, first_seq_from, needed)]
         holds += _open_transactions(footer, catalog)
         holds += _commits(footer, needed)
         holds += [Hold(Reason.PIN, lsn=p.lsn, who=p.who) for p in pins if p.lsn < footer.end_lsn]
+        holds += [
+            Hold(Reason.UNREAD, lsn=transaction.id, who=pin.who)
+            for transaction, pin in unread
+            if _has_parts(footer, transaction)
+        ]
         revert_lsn = catalog.newest_revert_lsn
         if catalog.hidden and footer.base_lsn <= revert_lsn < footer.end_lsn:
             holds.append(Hold(Reason.REVERT, lsn=revert_lsn))
@@ -180,13 +195,34 @@ def _needed_seqs(
 
 
 def _open_transactions(footer: Footer, catalog: Catalog) -> Iterable[Hold]:
-    here = {group.id: group for group in footer.groups if group.record_count}
     for transaction in catalog.open.values():
-        for group, seqs in transaction.seqs.items():
-            one = here.get(group)
-            if one is not None and seqs.overlaps(one.first_seq, one.last_seq):
-                yield Hold(Reason.OPEN_TRANSACTION, lsn=transaction.id)
-                break
+        if _has_parts(footer, transaction):
+            yield Hold(Reason.OPEN_TRANSACTION, lsn=transaction.id)
+
+
+def _has_parts(footer: Footer, transaction: Transaction) -> bool:
+    return any(
+        transaction.seqs[group.id].overlaps(group.first_seq, group.last_seq)
+        for group in footer.groups
+        if group.record_count and group.id in transaction.seqs
+    )
+
+
+def _unread(
+    footers: Iterable[Footer], catalog: Catalog, pins: Iterable[Pin]
+) -> list[tuple[Transaction, Pin]]:
+    """Give the transactions that began before a reader's pin and are committed behind it."""
+    readers = [pin for pin in pins if pin.reads]
+    if not readers:
+        return []
+    committed = {one.id: one for footer in footers for one in committed_in(footer)}
+    committed |= catalog.committed
+    return [
+        (one, pin)
+        for one in committed.values()
+        for pin in readers
+        if one.id < pin.lsn <= one.commit_lsn
+    ]
 
 
 def _commits(footer: Footer, needed: dict[int, RangeSet]) -> Iterable[Hold]:
