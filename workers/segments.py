@@ -25,7 +25,7 @@ from logstore.segments.seal import seal
 from logstore.segments.segment import bases_of, begin, prepare, read_header, segment_name
 from logstore.workers import role
 from logstore.workers.chores import Chores
-from logstore.workers.compaction import compact
+from logstore.workers.compaction import compact, remove_leftovers
 
 WAIT_S: Final = 0.005  # between two looks whether a rotation has become possible
 COMPACTION_PAUSE: Final = 4  # times as long as a compaction took passes until the next unasked for
@@ -43,13 +43,21 @@ class _Active:
 class Segments:
     """The files of one running log, as its committer sees them."""
 
-    def __init__(self, client: Client, directory: Directory, *, salvaging: bool = False) -> None:
+    def __init__(
+        self,
+        client: Client,
+        directory: Directory,
+        *,
+        salvaging: bool = False,
+        chores: Chores | None = None,
+    ) -> None:
         """Open the active segment, queue the sealing of older ones a predecessor left unsealed.
 
         Args:
             client: The attachment, in the committer's role.
             directory: The data directory.
             salvaging: No syncer runs: what is written is synced afterwards, by recovery.
+            chores: Who does the jobs beside the main work; a thread of its own if not given.
 
         Raises:
             Corruption: The files do not fit the region.
@@ -71,7 +79,7 @@ class Segments:
         self._compacting = self._sealed_since = False
         self._next_compaction_s = 0.0
         self._salvaging = salvaging
-        self.chores = Chores()
+        self.chores = chores or Chores()
         base = slots.newest(self._ring)
         if base is None or self._was_dropped(base):
             previous = found.sealed[-1].header_crc if found.sealed else 0
@@ -79,6 +87,7 @@ class Segments:
         else:
             self._active = self._open(base)
         self._prepare_later()
+        self.chores.add(lambda: remove_leftovers(client, directory, self._manifest))
         self._queue_unsealed()
 
     def _read_newest_footer(self) -> Footer | None:

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 
 import logstore
 from logstore import Record
-from logstore.errors import InvalidArgument
 from logstore.lsn import Durability
 from logstore.reservation import Reservation
-from logstore.reverting import revert
 from logstore.transaction import Transaction
 from tests.programs.party_parts import Consumer, Keeper
 from tests.programs.rows import Row, row_of
@@ -90,11 +88,7 @@ class Party(Keeper, Consumer):
 
     def revert(self, lsn: int) -> int:
         """Revert; return the revert's LSN."""
-        try:
-            return self.log.revert(lsn)
-        except InvalidArgument:
-            # For now: refused also behind seqs that came to nothing, as if they were checkpointed.
-            return revert(self.log._client, self.log._reading, lsn)
+        return self.log.revert(lsn)
 
     # Reading.
 
