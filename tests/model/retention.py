@@ -99,15 +99,11 @@ def is_kept_for_a_reason(
     )
 
 
-def revert_is_refused(model: Model, from_lsn: int, group: str | None = None) -> bool | None:
-    """Tell whether a revert must be refused; None if only what came to nothing is in its way."""
-    behind = [
-        entry
-        for lsn, entry in model.entries.items()
-        if lsn >= from_lsn and group in (None, entry.row.group)
-    ]
-    if any(one.checkpointed and not (one.hidden or one.dead) for one in behind):
-        return True
-    nothing = any(one.checkpointed or one.dead for one in behind)
-    lost = any(lsn >= from_lsn and group in (None, g) for (g, _), lsn in model.abandoned.items())
-    return None if nothing or lost else False
+def revert_is_refused(model: Model, from_lsn: int, group: str | None = None) -> bool:
+    """Tell whether a revert must be refused: something behind there was checkpointed."""
+    where = model.abandoned | {key: entry.row.lsn for key, entry in model.by_seq.items()}
+    return any(
+        where[name, max(seqs)] >= from_lsn
+        for name, seqs in model.said.items()
+        if group in (None, name)
+    )

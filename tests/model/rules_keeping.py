@@ -230,7 +230,7 @@ class Keeping(Reading):
         try:
             lsn = self.party(who).do(Party.revert_group, group, seq)
         except InvalidArgument:
-            assert refused is not False
+            assert refused
         except NotWritten:
             assert entry is None
         except Compacted:

@@ -62,10 +62,6 @@ class Keeper:
         """Revert one group."""
         return self.log.group(group).revert(seq)
 
-    def revert_refused(self, lsn: int) -> int:
-        """Revert, which should be refused."""
-        return self.log.revert(lsn)
-
 
 class CursorRow(NamedTuple):
     """What is known of one cursor."""
