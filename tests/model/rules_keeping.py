@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -129,6 +131,14 @@ class Keeping(Reading):
             assert total == one.total
             assert {i for a, b in done for i in range(a, b + 1)} == one.done
         assert set(state.partial) <= set(partial)
+        self._check_status(group, told)
+
+    def _check_status(self, group: str, told: set[int]) -> None:
+        newest = self.newest(group)
+        status = self.here.do(Party.group_status, group)
+        assert (status.appended, status.synced) == (newest, newest)
+        assert status.checkpointed == next(n for n in itertools.count() if n + 1 not in told)
+        assert status.pending == newest - len(told)
 
     @rule(who=parties, group=groups)
     def replay(self, who: str, group: str) -> None:

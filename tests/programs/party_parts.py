@@ -9,6 +9,7 @@ import logstore
 from logstore import Record
 from logstore.checkpoints import Checkpoints
 from logstore.cursor import Cursor
+from logstore.group import GroupStatus
 from logstore.places import Start
 from tests.programs.rows import Row, row_of
 
@@ -36,6 +37,10 @@ class Keeper:
     def checkpoints(self, group: str) -> Checkpoints:
         """Return what is checkpointed."""
         return self.log.group(group).checkpoints()
+
+    def group_status(self, group: str) -> GroupStatus:
+        """Return how far a group is."""
+        return self.log.group(group).status()
 
     def compact(self, wait: bool) -> int:
         """Compact."""
