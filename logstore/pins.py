@@ -16,9 +16,10 @@ from logstore.ring.transactions import open_transactions
 from logstore.segments import manifest as manifests
 from logstore.segments.fold import catalog_at
 from logstore.segments.footer import Footer, read_footer
-from logstore.segments.needed import Hold, Pin, Reason, Verdict, judge
+from logstore.segments.needed import Hold, Looks, Pin, Reason, Verdict, judge
 from logstore.segments.search import Finder
 from logstore.segments.segment import segment_name
+from logstore.segments.voided import VoidedParts
 
 if TYPE_CHECKING:
     from logstore.ring.client import Client
@@ -87,7 +88,7 @@ def catalog_of_living(client: Client, directory: Directory) -> Catalog:
 
 
 def verdicts_on(
-    client: Client, directory: Directory, manifest: Manifest
+    client: Client, directory: Directory, manifest: Manifest, voided: VoidedParts
 ) -> tuple[list[Verdict], list[Footer]]:
     """Judge every sealed segment; reads all their footers."""
     # Order: the pins before the footers: who comes later finds the manifest as it is then.
@@ -101,15 +102,17 @@ def verdicts_on(
         footers.append(footer)
     synced = client.ring.load(LAYOUT["synced"])
     finder = Finder(directory, client.identity.uuid, lambda: synced)
-    return judge(footers, catalog, pins, finder.first_seq_from), footers
+    looks = Looks(finder.first_seq_from, voided.between)
+    return judge(footers, catalog, pins, looks), footers
 
 
 def holders(client: Client, directory: Directory) -> list[Holder]:
     """Say of every sealed segment that stays what keeps it; reads all footers."""
     manifest = manifests.load(directory)
+    voided = VoidedParts(directory, client.identity.uuid)
     while manifest is not None:
         try:
-            verdicts, footers = verdicts_on(client, directory, manifest)
+            verdicts, footers = verdicts_on(client, directory, manifest, voided)
         except NotFound:
             # Dropped meanwhile; the manifest is saved before, and must tell of it.
             before, manifest = manifest, manifests.load(directory)

@@ -13,6 +13,8 @@ from typing import Final
 
 from crc32c import crc32c
 
+from tools.verify_catalog import Catalog
+
 FRAME: Final = Struct("<IIQQHBBI")  # size crc lsn seq group kind flags distance
 U32: Final = Struct("<I")
 SECTION: Final = Struct("<HHI")
@@ -86,7 +88,9 @@ class Log:
     groups: dict[int, Group] = field(default_factory=lambda: {0: Group()})
     names: dict[int, str] = field(default_factory=lambda: {0: "default"})
     marks: list[tuple[int, int]] = field(default_factory=list)
+    catalog: Catalog = field(default_factory=Catalog)
     proof_lsn: int = 0
+    whole: bool = True  # nothing is missing before here, or a footer has told what it said
 
     def blame(self, where: str, what: str) -> None:
         """Note that something is damaged."""
@@ -96,7 +100,9 @@ class Log:
         """Verify what is behind a segment's header."""
         for group in self.groups.values():
             group.first_here, group.count_here, group.points = 0, 0, []
+            group.abort_seen |= not self.whole  # what is missing may have had any seqs
         self.marks = []
+        self.catalog.begin(one.base_lsn, one.epoch)
         footer_offset = self.footer_offset(data)
         self.frames(one, data, len(data) if footer_offset is None else footer_offset)
         if footer_offset is not None:
@@ -144,11 +150,18 @@ class Log:
         if distance != NO_CLAIM:
             self.claim(where, lsn - 8 * distance)
         if seq:
-            self.number(where, self.groups.setdefault(group, Group()), seq, lsn, kind)
+            last = self.groups.setdefault(group, Group()).last_seq
+            if seq > last + 1:
+                self.catalog.give_up(group, last + 1, seq - 1)
+            self.number(where, self.groups[group], seq, lsn, kind)
         elif kind in RECORDS:
             self.blame(where, "a record without a seq")
         one.records += kind in RECORDS
         self.system(where, lsn, kind, group, payload)
+        try:
+            self.catalog.frame(lsn, kind, group, seq, payload)
+        except (StructError, ValueError) as error:
+            self.blame(where, f"a frame of kind {kind} makes no sense: {error}")
 
     def claim(self, where: str, proof_lsn: int) -> None:
         """What was durable when a frame was reserved only grows, in the order of the log."""
@@ -233,8 +246,9 @@ class Log:
             self.blame(one.name, "the footer's times are not those of its marks")
         try:
             self.index(one, found.get(1, b""))
+            self.meaning(one, found)
         except (StructError, UnicodeDecodeError) as error:
-            self.blame(one.name, f"the footer's groups make no sense: {error}")
+            self.blame(one.name, f"the footer's sections make no sense: {error}")
 
     def index(self, one: Segment, data: bytes) -> None:
         """Compare each group's entry with its frames."""
@@ -250,9 +264,29 @@ class Log:
             offset += 16 * points
             listed.add(number)
             group = self.groups.get(number, Group())
+            if not self.whole:
+                self.names[number] = name
+                if not group.first_here:
+                    group.last_seq, group.abort_seen = last, True
+                self.groups[number] = group
             said = (first, last, records, pairs, name)
             seen = (group.first_here, group.last_seq, group.count_here, group.points)
             if said != (*seen, self.names.get(number, f"#{number}")):
                 self.blame(one.name, f"the footer's entry of group {number} is not what frames say")
         if stride != STRIDE or listed != self.groups.keys() | self.names.keys():
             self.blame(one.name, "the footer does not list the groups there are")
+
+    def meaning(self, one: Segment, found: dict[int, bytes]) -> None:
+        """Compare the sections about checkpoints, transactions and reverts with the frames."""
+        implied = {}
+        for number, group in self.groups.items():
+            end = group.points[0][0] if group.points else group.last_seq + 1
+            if 0 < group.first_here < end:
+                implied[number] = (group.first_here, end - 1)
+        if not self.whole:
+            self.catalog.adopt(found, implied)
+            self.whole = True
+        expected = self.catalog.sections(implied)
+        for kind in (3, 4, 5):
+            if expected.get(kind) != found.get(kind):
+                self.blame(one.name, f"section {kind} of the footer is not what frames say")

@@ -21,19 +21,22 @@ from logstore.segments.segment import segment_name
 if TYPE_CHECKING:
     from logstore.segments.footer import Footer
     from logstore.segments.manifest import Manifest
+    from logstore.segments.voided import VoidedParts
 
 _STRONG: Final = (Reason.PIN, Reason.OPEN_TRANSACTION, Reason.NEWEST, Reason.REVERT)
 
 logger = logging.getLogger("logstore.committer")
 
 
-def compact(client: Client, directory: Directory, manifest: Manifest) -> Manifest:
+def compact(
+    client: Client, directory: Directory, manifest: Manifest, voided: VoidedParts
+) -> Manifest:
     """Drop what nobody needs and return the manifest without it; durable on return.
 
     Crash: a segment that the saved manifest does not list any more stays as a file, until the next
     committer calls `remove_leftovers`.
     """
-    verdicts, footers = verdicts_on(client, directory, manifest)
+    verdicts, footers = verdicts_on(client, directory, manifest, voided)
     plan = compaction(manifest, _retained(client, verdicts, footers))
     if plan.dropped:
         manifests.save(directory, plan.manifest, mode=client.identity.mode)

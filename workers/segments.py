@@ -23,6 +23,7 @@ from logstore.segments.footer import Footer, read_footer
 from logstore.segments.manifest import SealedSegment
 from logstore.segments.seal import seal
 from logstore.segments.segment import bases_of, begin, prepare, read_header, segment_name
+from logstore.segments.voided import VoidedParts
 from logstore.workers import role
 from logstore.workers.chores import Chores
 from logstore.workers.compaction import compact, remove_leftovers
@@ -78,6 +79,7 @@ class Segments:
         self._compactions = self._ring.load(LAYOUT["compact_done"])
         self._compacting = self._sealed_since = False
         self._next_compaction_s = 0.0
+        self._voided = VoidedParts(directory, client.identity.uuid)
         self._salvaging = salvaging
         self.chores = chores or Chores()
         base = slots.newest(self._ring)
@@ -242,7 +244,7 @@ class Segments:
         began_s = time.monotonic()
         self._sealed_since = False
         try:
-            self._manifest = compact(self._client, self._directory, self._manifest)
+            self._manifest = compact(self._client, self._directory, self._manifest, self._voided)
         finally:
             self._compacting = False
         ended_s = time.monotonic()

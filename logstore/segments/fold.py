@@ -63,7 +63,7 @@ def fold(
     if survey.part_count or unexplained:
         kinds = _OTHERS | _RECORDS if unexplained else _OTHERS
         folder = _Folder(catalog, header)
-        for records in _scanned(directory, fd, header, survey.end_lsn, kinds):
+        for records in scanned(directory, fd, header, survey.end_lsn, kinds):
             folder.take(records)
         folder.finish(survey if unexplained else None)
     else:
@@ -148,7 +148,7 @@ def _has_unexplained_gaps(survey: Survey, aborted: set[tuple[int, int]]) -> bool
     )
 
 
-def _scanned(
+def scanned(
     directory: Directory, fd: int, header: SegmentHeader, end_lsn: int, kinds: int
 ) -> Iterator[list[Record]]:
     """Give the frames of a segment; a group's name is "#" and its id."""

@@ -5,11 +5,14 @@ transaction that came to nothing; when no transaction that is open has parts in 
 that it commits is still needed elsewhere; when no pin lies before its end; and when it has no part
 of a transaction that is committed behind a reader's pin, where the reader will see it. It may lie
 in the middle of the log. The newest sealed segment never goes: its footer knows all groups.
+
+A revert that hides a commit makes all parts of the transaction pointless. That is known from the
+segment with the commit, so this stays as long as one with any of the parts does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
@@ -96,11 +99,23 @@ class Compaction:
     dropped_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """How to look into segments that a revert hides in part.
+
+    Attributes:
+        first_seq_from: Gives the lowest seq of a group that is not before an LSN in its segment
+            (`Finder.first_seq_from`).
+        voided: Gives the seqs, by group, of parts of transactions that began before an LSN in its
+            segment and are committed behind it (`VoidedParts.between`).
+    """
+
+    first_seq_from: Callable[[int, int], int]
+    voided: Callable[[int, int, int], Mapping[int, RangeSet]]
+
+
 def judge(
-    footers: Sequence[Footer],
-    catalog: Catalog,
-    pins: Collection[Pin],
-    first_seq_from: Callable[[int, int], int],
+    footers: Sequence[Footer], catalog: Catalog, pins: Collection[Pin], looks: Looks
 ) -> list[Verdict]:
     """Judge the sealed segments of a log.
 
@@ -111,19 +126,25 @@ def judge(
         footers: Those of all sealed segments that are left, in order.
         catalog: What the log means at a position at or behind the last of them.
         pins: Who reads, and from where.
-        first_seq_from: Gives the lowest seq of a group that is not before an LSN in its segment;
-            asked only about segments that a revert hides in part (`Finder.first_seq_from`).
+        looks: Asked only about segments that a revert hides in part.
 
     Returns:
         A verdict for each, in order.
     """
     needed: dict[int, RangeSet] = {}
     verdicts = []
-    unread = _unread(footers, catalog, pins)
+    committed = [(footer, one) for footer in footers for one in committed_in(footer)]
+    void = [(footer, one) for footer, one in committed if catalog.is_void(one.id, one.commit_lsn)]
+    # Of those committed in segments that are not sealed the catalog knows.
+    late = [one for one in catalog.committed.values() if catalog.is_void(one.id, one.commit_lsn)]
+    gone = _seqs_of([*(one for _, one in void), *late])
+    staying: list[Footer] = []
+    unread = _unread([*(one for _, one in committed), *catalog.committed.values()], catalog, pins)
     for footer in footers:
-        holds = [*_records(footer, catalog, first_seq_from, needed)]
+        holds = [*_records(footer, catalog, looks, gone, needed)]
         holds += _open_transactions(footer, catalog)
         holds += _commits(footer, needed)
+        holds += _void_commits([one for place, one in void if place is footer], staying)
         holds += [Hold(Reason.PIN, lsn=p.lsn, who=p.who) for p in pins if p.lsn < footer.end_lsn]
         holds += [
             Hold(Reason.UNREAD, lsn=transaction.id, who=pin.who)
@@ -134,6 +155,8 @@ def judge(
         if catalog.hidden and footer.base_lsn <= revert_lsn < footer.end_lsn:
             holds.append(Hold(Reason.REVERT, lsn=revert_lsn))
         verdicts.append(Verdict(footer.base_lsn, footer.end_lsn, tuple(holds)))
+        if holds:
+            staying.append(footer)
     if verdicts:
         newest = verdicts[-1]
         verdicts[-1] = replace(newest, holds=(*newest.holds, Hold(Reason.NEWEST)))
@@ -155,29 +178,36 @@ def compaction(manifest: Manifest, verdicts: Iterable[Verdict]) -> Compaction:
     )
 
 
+def _seqs_of(transactions: Iterable[Transaction]) -> dict[int, RangeSet]:
+    found: dict[int, RangeSet] = {}
+    for transaction in transactions:
+        for group, seqs in transaction.seqs.items():
+            found.setdefault(group, RangeSet()).update(seqs)
+    return found
+
+
 def _records(
     footer: Footer,
     catalog: Catalog,
-    first_seq_from: Callable[[int, int], int],
+    looks: Looks,
+    gone: Mapping[int, RangeSet],
     needed: dict[int, RangeSet],
 ) -> Iterable[Hold]:
     """Give a hold for each group with records that are needed, and add their seqs to `needed`."""
     for group in footer.groups:
         if not group.record_count:
             continue
-        seqs = _needed_seqs(footer, group, catalog, first_seq_from)
+        seqs = _kept_seqs(footer, group, catalog, looks)
+        if group.id in gone:
+            seqs = seqs.difference(gone[group.id])
         if seqs:
             first_seq, _ = next(iter(seqs))
             needed.setdefault(group.id, RangeSet()).update(seqs)
             yield Hold(Reason.RECORDS, group=group.id, seq=first_seq)
 
 
-def _needed_seqs(
-    footer: Footer,
-    group: GroupRange,
-    catalog: Catalog,
-    first_seq_from: Callable[[int, int], int],
-) -> RangeSet:
+def _kept_seqs(footer: Footer, group: GroupRange, catalog: Catalog, looks: Looks) -> RangeSet:
+    """Return the seqs in a segment that are neither checkpointed nor reverted."""
     seqs = catalog.checkpointed(group.id).gaps(group.first_seq, group.last_seq)
     for scope, from_lsn, until_lsn in catalog.hidden:
         if scope not in (EVERY_GROUP, group.id) or not seqs:
@@ -186,11 +216,15 @@ def _needed_seqs(
             continue
         first, last = group.first_seq, group.last_seq
         if from_lsn > footer.base_lsn:
-            first = first_seq_from(group.id, from_lsn)
+            first = looks.first_seq_from(group.id, from_lsn)
         if until_lsn < footer.end_lsn:
-            last = first_seq_from(group.id, until_lsn) - 1
+            last = looks.first_seq_from(group.id, until_lsn) - 1
         if first <= last:
             seqs = seqs.difference(RangeSet([(first, last)]))
+        if scope == EVERY_GROUP and from_lsn > footer.base_lsn and seqs:
+            end_lsn = min(until_lsn, footer.end_lsn)
+            parts = looks.voided(footer.base_lsn, from_lsn, end_lsn)
+            seqs = seqs.difference(parts.get(group.id, RangeSet()))
     return seqs
 
 
@@ -200,28 +234,16 @@ def _open_transactions(footer: Footer, catalog: Catalog) -> Iterable[Hold]:
             yield Hold(Reason.OPEN_TRANSACTION, lsn=transaction.id)
 
 
-def _has_parts(footer: Footer, transaction: Transaction) -> bool:
-    return any(
-        transaction.seqs[group.id].overlaps(group.first_seq, group.last_seq)
-        for group in footer.groups
-        if group.record_count and group.id in transaction.seqs
-    )
-
-
 def _unread(
-    footers: Iterable[Footer], catalog: Catalog, pins: Iterable[Pin]
+    committed: Iterable[Transaction], catalog: Catalog, pins: Iterable[Pin]
 ) -> list[tuple[Transaction, Pin]]:
     """Give the transactions that began before a reader's pin and are committed behind it."""
     readers = [pin for pin in pins if pin.reads]
-    if not readers:
-        return []
-    committed = {one.id: one for footer in footers for one in committed_in(footer)}
-    committed |= catalog.committed
     return [
         (one, pin)
-        for one in committed.values()
+        for one in ({one.id: one for one in committed}.values() if readers else ())
         for pin in readers
-        if one.id < pin.lsn <= one.commit_lsn
+        if one.id < pin.lsn <= one.commit_lsn and not catalog.is_void(one.id, one.commit_lsn)
     ]
 
 
@@ -235,3 +257,18 @@ def _commits(footer: Footer, needed: dict[int, RangeSet]) -> Iterable[Hold]:
             if group in needed and seqs.intersection(needed[group]):
                 yield Hold(Reason.COMMIT, lsn=transaction.id)
                 break
+
+
+def _void_commits(transactions: Iterable[Transaction], staying: Iterable[Footer]) -> Iterable[Hold]:
+    """Give a hold for each commit that tells of parts in an earlier segment that they are void."""
+    for transaction in transactions:
+        if any(_has_parts(footer, transaction) for footer in staying):
+            yield Hold(Reason.COMMIT, lsn=transaction.id)
+
+
+def _has_parts(footer: Footer, transaction: Transaction) -> bool:
+    return any(
+        group.record_count and transaction.seqs[group.id].overlaps(group.first_seq, group.last_seq)
+        for group in footer.groups
+        if group.id in transaction.seqs
+    )

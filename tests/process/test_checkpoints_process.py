@@ -122,6 +122,34 @@ def test_a_reader_an_open_transaction_and_a_cursor_keep_their_segments(small: Se
         assert log.compact(timeout=10) > 0
 
 
+@pytest.mark.parametrize("far", [False, True], ids=["in one segment", "over several"])
+def test_parts_whose_commit_is_reverted_keep_no_segment_though_they_lie_before_the_place(
+    far: bool, small: Service
+) -> None:
+    with small.attach() as log:
+        group = log.group("orders")
+        txn = log.transaction("orders")
+        txn.append(RECORD)
+        if far:
+            for _ in range(10):
+                group.append_many([RECORD] * 150)
+        others = group.status().appended
+        place = log.append(b"mistake")
+        txn.append(RECORD)
+        txn.commit()
+        for _ in range(20):
+            log.append_many([RECORD] * 150)
+        log.revert(place)
+        if far:
+            group.checkpoint(ranges=[(2, others)])
+        group.append(b"after")
+        for _ in range(6):
+            log.append(bytes(SEGMENT // 2), durability="synced")
+        log.compact(timeout=10)
+        assert log.watermarks().start > txn.id
+        assert [r.payload for r in group.read()] == [b"after"]
+
+
 def test_replay_gives_what_is_committed_kept_and_not_checkpointed_in_commit_order(
     small: Service,
 ) -> None:

@@ -9,9 +9,10 @@ import pytest
 from logstore.payloads import EVERY_GROUP
 from logstore.segments.fold import catalog_at
 from logstore.segments.footer import read_footer
-from logstore.segments.needed import Hold, Pin, Reason, Verdict, compaction, judge
+from logstore.segments.needed import Hold, Looks, Pin, Reason, Verdict, compaction, judge
 from logstore.segments.search import Finder
 from logstore.segments.segment import segment_name
+from logstore.segments.voided import VoidedParts
 from tests.memory_directory import MemoryDirectory
 from tests.segments.catalog_model import LogModel
 from tests.segments.small_log import UUID, SmallLog
@@ -29,7 +30,8 @@ def _judge(model: LogModel, *pins: Pin) -> list[Verdict]:
     footers = [footer for name in names if (footer := read_footer(log.directory, name))]
     finder = Finder(log.directory, UUID, lambda: log.end_lsn)
     catalog = catalog_at(log.directory, UUID, log.end_lsn)
-    return judge(footers, catalog, pins, finder.first_seq_from)
+    looks = Looks(finder.first_seq_from, VoidedParts(log.directory, UUID).between)
+    return judge(footers, catalog, pins, looks)
 
 
 def _holds(model: LogModel, *pins: Pin) -> list[tuple[Hold, ...]]:
@@ -180,3 +182,65 @@ def test_a_revert_of_one_group_hides_only_its_records() -> None:
     assert _holds(model)[0][0] == Hold(Reason.RECORDS, group=0, seq=1)
     model.checkpoint(0, ((1, 1),))
     assert _holds(model)[0] == (Hold(Reason.REVERT, lsn=model.newest_revert_lsn),)
+
+
+def test_parts_before_the_place_reverted_to_are_not_needed_if_their_commit_is_hidden() -> None:
+    model = _model()
+    number = model.part(0, 1)
+    from_lsn = model.data(0)
+    model.part(number, 1)
+    model.commit(number)
+    model.rotate(0)
+    model.data(0)
+    model.rotate(0)
+    assert _holds(model)[0] == (
+        Hold(Reason.RECORDS, group=0, seq=1),
+        Hold(Reason.RECORDS, group=1, seq=1),
+    )
+    model.revert(EVERY_GROUP, from_lsn)
+    assert _holds(model)[0] == ()
+
+
+def test_parts_of_earlier_segments_are_not_needed_if_their_commit_is_hidden() -> None:
+    model = _model()
+    kept = model.data(0)
+    number = model.part(0, 1)
+    model.rotate(0)
+    from_lsn = model.data(0)
+    model.commit(number)
+    model.rotate(0)
+    model.data(0)
+    model.rotate(0)
+    model.revert(EVERY_GROUP, from_lsn)
+    # The segment with the commit tells of the parts that they are void.
+    first, second, _ = _holds(model)
+    assert first == (Hold(Reason.RECORDS, group=0, seq=1),)
+    assert second == (Hold(Reason.COMMIT, lsn=number),)
+    assert kept < number
+    model.checkpoint(0, ((1, 1),))
+    assert _holds(model) == [(), (), (NEWEST,)]
+
+
+def test_parts_are_not_needed_if_their_commit_in_the_active_segment_is_hidden() -> None:
+    model = _model()
+    number = model.part(0, 1)
+    model.rotate(0)
+    model.data(0)
+    model.rotate(0)
+    from_lsn = model.data(0)
+    model.commit(number)
+    assert _holds(model)[0] == (Hold(Reason.RECORDS, group=1, seq=1),)
+    model.revert(EVERY_GROUP, from_lsn)
+    assert _holds(model)[0] == ()
+
+
+def test_a_revert_of_a_group_leaves_the_parts_of_other_groups_needed() -> None:
+    model = _model()
+    number = model.part(0, 1)
+    from_lsn = model.part(number, 0)
+    model.commit(number)
+    model.revert(0, from_lsn)
+    model.rotate(0)
+    model.data(0)
+    model.rotate(0)
+    assert _holds(model)[0][0] == Hold(Reason.RECORDS, group=1, seq=1)

@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from logstore.errors import Compacted, NotWritten
 from logstore.lsn import FIRST_LSN
+from logstore.payloads import EVERY_GROUP
 from logstore.segments.fold import catalog_at
 from logstore.segments.footer import Footer, read_footer
-from logstore.segments.needed import Hold, Pin, Reason, compaction, judge
+from logstore.segments.needed import Hold, Looks, Pin, Reason, compaction, judge
 from logstore.segments.search import Finder
 from logstore.segments.segment import segment_name
+from logstore.segments.voided import VoidedParts
 from tests.segments.catalog_model import LogModel
 from tests.segments.small_log import UUID, SmallLog, read_all
 from tests.segments.test_catalog_model import random_log
@@ -28,11 +30,14 @@ def _finder(model: LogModel) -> Finder:
 
 def _expected(model: LogModel, footers: list[Footer], pins: list[Pin]) -> list[set[Hold]]:
     """Apply the rules to each record by itself."""
-    expected = []
+    expected: list[set[Hold]] = []
     needed: set[tuple[int, int]] = set()
+    void = {n for n, lsn in model.commits.items() if _is_hidden(model, lsn)}
+    gone = {part for n in void for part in model.parts[n]}
+    staying: list[Footer] = []
     for footer in footers:
         base, end = footer.base_lsn, footer.end_lsn
-        mine = model.needed(base, end)
+        mine = model.needed(base, end) - gone
         needed |= mine
         holds = {
             Hold(Reason.RECORDS, group=group, seq=min(seq for g, seq in mine if g == group))
@@ -49,10 +54,21 @@ def _expected(model: LogModel, footers: list[Footer], pins: list[Pin]) -> list[s
             for number, lsn in model.commits.items()
             if number < base <= lsn < end and model.parts[number] & needed
         }
+        holds |= {
+            Hold(Reason.COMMIT, lsn=number)
+            for number in void
+            if number < base <= model.commits[number] < end
+            and any(
+                one.base_lsn <= model.where[part] < one.end_lsn
+                for one in staying
+                for part in model.parts[number]
+            )
+        }
         holds |= {Hold(Reason.PIN, lsn=pin.lsn, who=pin.who) for pin in pins if end > pin.lsn}
         holds |= {
             Hold(Reason.UNREAD, lsn=number, who=pin.who)
             for number, lsn in model.commits.items()
+            if number not in void
             for pin in pins
             if pin.reads and number < pin.lsn <= lsn and _straddles(footers, number, lsn)
             if any(base <= model.where[part] < end for part in model.parts[number])
@@ -62,11 +78,24 @@ def _expected(model: LogModel, footers: list[Footer], pins: list[Pin]) -> list[s
         if footer is footers[-1]:
             holds.add(Hold(Reason.NEWEST))
         expected.append(holds)
+        if holds:
+            staying.append(footer)
     return expected
 
 
 def _straddles(footers: list[Footer], first_lsn: int, commit_lsn: int) -> bool:
     return any(first_lsn < footer.end_lsn <= commit_lsn for footer in footers)
+
+
+def _is_hidden(model: LogModel, commit_lsn: int) -> bool:
+    return any(
+        one.scope == EVERY_GROUP and one.from_lsn <= commit_lsn < one.until_lsn
+        for one in model.hidden
+    )
+
+
+def _looks(model: LogModel) -> Looks:
+    return Looks(_finder(model).first_seq_from, VoidedParts(model.log.directory, UUID).between)
 
 
 @given(st.data())
@@ -78,7 +107,7 @@ def test_a_segment_is_kept_for_exactly_these_reasons(data: st.DataObject) -> Non
     pins = [Pin(lsn, "somebody", reads) for lsn, reads in chosen]
     footers = _footers(log)
     catalog = catalog_at(log.directory, UUID, log.end_lsn)
-    verdicts = judge(footers, catalog, pins, _finder(model).first_seq_from)
+    verdicts = judge(footers, catalog, pins, _looks(model))
     assert [set(verdict.holds) for verdict in verdicts] == _expected(model, footers, pins)
     assert [verdict.droppable for verdict in verdicts] == [not v.holds for v in verdicts]
 
@@ -95,9 +124,7 @@ def test_what_is_left_after_compaction_is_found_and_the_rest_is_known_to_be_gone
     if warm:
         for group, seq in model.where:
             finder.lsn_of_seq(group, seq)
-    done = compaction(
-        log.manifest, judge(_footers(log), catalog, [], _finder(model).first_seq_from)
-    )
+    done = compaction(log.manifest, judge(_footers(log), catalog, [], _looks(model)))
     for one in done.dropped:
         log.directory.unlink(segment_name(one.base_lsn))
     gone = {
