@@ -187,7 +187,7 @@ class Group(Writer):
         """
         self.log._require_writable()
         reading = self.log._reading
-        catalog = reading.catalog(Level.WRITTEN)
+        catalog = reverting.catalog_of_now(self.log._client, reading)
         reverting.require_not_checkpointed(catalog, self.id, self.name, _seq(seq))
         return reverting.revert(self.log._client, reading, reading.lsn_of(self, seq), self.id)
 

@@ -45,6 +45,12 @@ def require_not_checkpointed(catalog: Catalog, number: int, name: str, seq: int)
         )
 
 
+def catalog_of_now(client: Client, reading: LogReader) -> Catalog:
+    """Return what the log says up to now: all that was appended, by anybody, before this call."""
+    client.await_level(Level.WRITTEN, client.ring.load(LAYOUT["head"]) - 8)
+    return reading.catalog(Level.WRITTEN)
+
+
 def require_no_checkpoint_from(client: Client, reading: LogReader, lsn: int) -> None:
     """Refuse to revert to an LSN behind which a record of any group is checkpointed.
 
@@ -53,8 +59,7 @@ def require_no_checkpoint_from(client: Client, reading: LogReader, lsn: int) -> 
     """
     if lsn == client.ring.load(LAYOUT["head"]):
         return
-    client.await_level(Level.WRITTEN, lsn)
-    catalog = reading.catalog(Level.WRITTEN)
+    catalog = catalog_of_now(client, reading)
     for number, name in enumerate(reading.raw.names()):
         if number in catalog.told:
             first_seq = reading.finder.first_seq_from(number, lsn)
