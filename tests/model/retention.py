@@ -99,11 +99,13 @@ def is_kept_for_a_reason(
     )
 
 
-def revert_is_refused(model: Model, from_lsn: int, group: str | None = None) -> bool:
-    """Tell whether a revert must be refused: something behind there was checkpointed."""
-    where = model.abandoned | {key: entry.row.lsn for key, entry in model.by_seq.items()}
-    return any(
-        where[name, max(seqs)] >= from_lsn
-        for name, seqs in model.said.items()
-        if group in (None, name)
-    )
+def revert_is_refused(model: Model, from_lsn: int, group: str | None = None) -> bool | None:
+    """Tell whether a revert must be refused: a record behind there was checkpointed.
+
+    None: it may be, for only seqs that were given up were.
+    """
+    said = [(name, seq) for name, seqs in model.said.items() for seq in seqs]
+    here = [key for key in said if group in (None, key[0])]
+    if any(key in model.by_seq and model.by_seq[key].row.lsn >= from_lsn for key in here):
+        return True
+    return None if any(model.abandoned.get(key, 0) >= from_lsn for key in here) else False

@@ -233,7 +233,7 @@ class Keeping(Reading):
         try:
             lsn = self.party(who).do(Party.revert_group, group, seq)
         except InvalidArgument:
-            assert refused
+            assert refused is not False
         except NotWritten:
             assert entry is None
         except Compacted:
