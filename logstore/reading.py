@@ -74,8 +74,7 @@ class LogReader:
         self, start: int | None, end: int | None, level: Level, what: Selection
     ) -> Iterator[Record]:
         """Iterate over the records in [start, end) as far as `level` goes now."""
-        first = None if start is None else self._start(start)
-        return self._records(first, self.raw.limit(level), end, what)
+        return self._records(self._start(start), self.raw.limit(level), end, what)
 
     def read_back(
         self, start: int | None, end: int | None, level: Level, what: Selection
@@ -103,34 +102,11 @@ class LogReader:
         return start
 
     def _records(
-        self, start: int | None, limit: int, end: int | None, what: Selection
+        self, start: int, limit: int, end: int | None, what: Selection
     ) -> Iterator[Record]:
         view = self._view(what)
-        if start is None:
-            pieces = self._from_oldest(view, limit, end)
-        else:
-            pieces = view.pieces(start, limit, end)
-        for piece in pieces:
+        for piece in view.pieces(start, limit, end):
             yield from view.one_by_one(piece)
-
-    def _from_oldest(self, view: View, limit: int, end: int | None) -> Iterator[Piece]:
-        """Iterate over all pieces there are.
-
-        What is dropped before this reader is seen to need it was not there for it.
-        """
-        while True:
-            oldest = self.raw.start()
-            pieces = view.pieces(oldest, limit, end)
-            try:
-                first = next(pieces, None)
-            except NotFound:
-                if self.raw.start() == oldest:
-                    raise
-                continue
-            if first is not None:
-                yield first
-                yield from pieces
-            return
 
     def follow(
         self, start: int | None, level: Level, timeout_s: float | None, what: Selection

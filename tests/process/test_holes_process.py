@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from logstore import Log
-from logstore.errors import NotFound
 
 pytestmark = pytest.mark.process
 
@@ -86,21 +85,3 @@ def test_what_is_checkpointed_goes_when_no_cursor_is_before_its_commit(
     log.compact(timeout=10)
     assert log.watermarks().start > transaction.id
     assert behind > transaction.id
-
-
-def test_reading_from_the_oldest_record_begins_where_the_log_begins_then(log: Log) -> None:
-    fill(log)
-    fill(log)
-    records = log.read()
-    oldest = log.watermarks().start
-    log.compact(timeout=10)
-    start = log.watermarks().start
-    assert start > oldest
-    assert next(records).lsn >= start
-    del records  # and what it keeps
-    refused = log.read(log.watermarks().start)
-    fill(log)
-    fill(log)
-    log.compact(timeout=10)
-    with pytest.raises(NotFound):
-        next(refused)
