@@ -85,3 +85,16 @@ def test_what_is_checkpointed_goes_when_no_cursor_is_before_its_commit(
     log.compact(timeout=10)
     assert log.watermarks().start > transaction.id
     assert behind > transaction.id
+
+
+def test_reading_backwards_begins_below_a_hole_that_has_come_where_it_was_to_begin(
+    log: Log,
+) -> None:
+    oldest = log.append(b"the log starts here", durability="synced")
+    fill(log)
+    fill(log)
+    backwards = log.read(reverse=True)
+    fill(log)
+    fill(log)
+    log.compact(timeout=10)
+    assert [record.lsn for record in backwards][-1] == oldest
