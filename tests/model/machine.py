@@ -101,7 +101,7 @@ class LogMachine(RuleBasedStateMachine):
         found = sorted({*left, *going})
         return [
             (base, self.ends.get(base, behind))
-            for base, behind in zip(found, [*found[1:], 0], strict=True)
+            for base, behind in zip(found, [*found[1:], 0], strict=False)
         ]
 
     def look(self) -> int:
