@@ -53,7 +53,7 @@ class BackwardView(View):
         key = bytes(commit.payload[:PART_PREFIX_SIZE])
         self.hidden.refresh()
         floor = max(first, self._raw.start())
-        limit = self._after(last)
+        limit = self._behind_parts(last, commit.lsn)
         if self._void(reach) or limit <= floor:
             return
         for chunk in self._back.chunks_back(limit, floor, 1 << TXN_PART, copy=self._copy):

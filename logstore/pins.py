@@ -58,7 +58,7 @@ def pins_of(client: Client, directory: Directory) -> list[Pin]:
             pins.append(Pin(lsn, f"a reader, pid {ring.load(client_offset(index, 'pid'))}"))
     for one in open_transactions(client):
         pid = ring.load(client_offset(index_of(one.owner), "pid"))
-        pins.append(Pin(one.first_lsn, f"an open transaction, pid {pid}"))
+        pins.append(Pin(one.first_lsn, f"an open transaction, pid {pid}", reads=False))
     for lsn, name, holder in cursors.pins(directory):
         held = "held by nobody" if holder is None else f"pid {holder}"
         pins.append(Pin(lsn, f"the cursor {name!r}, {held}"))

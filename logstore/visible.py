@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, Protocol
 
+from logstore.errors import NotFound
 from logstore.format import span
 from logstore.frames import DATA, REVERT, TXN_ABORT, TXN_COMMIT, TXN_PART, Record, kinds_of
 from logstore.payloads import (
@@ -258,8 +259,9 @@ class View:
             return
         # Parts that are gone were needed by nobody any more.
         first = max(first, self._raw.start())
+        limit = self._behind_parts(last, commit.lsn)
         held: list[Record] = []  # one piece is held back: the last one resumes behind the commit
-        for chunk in self._raw.chunks(first, self._after(last), 1 << TXN_PART, copy=self._copy):
+        for chunk in self._raw.chunks(first, limit, 1 << TXN_PART, copy=self._copy):
             parts = [bare(part) for part in chunk if part.payload[:PART_PREFIX_SIZE] == key]
             if parts and held:
                 # Looked at as late as this: whoever took the last piece may have met a revert.
@@ -273,10 +275,14 @@ class View:
     def _void(self, reach: tuple[int, int]) -> bool:
         return not self._show_reverted and self.hidden.voids(*reach)
 
-    def _after(self, lsn: int) -> int:
-        if lsn < self._raw.start():
+    def _behind_parts(self, last: int, commit_lsn: int) -> int:
+        """Return a frame boundary behind a transaction's parts: the next one, if it can be had."""
+        if last < self._raw.start():
             return 0
-        return lsn + span(len(self._raw.load(lsn, 1 << TXN_PART).payload))
+        try:
+            return last + span(len(self._raw.load(last, 1 << TXN_PART).payload))
+        except NotFound:
+            return commit_lsn  # The last part was needed by nobody; others may be.
 
 
 def bare(part: Record) -> Record:

@@ -22,8 +22,9 @@ from tests.writers import Writers
 
 # The same examples each time, so that what lands was tried as it is; HYPOTHESIS_PROFILE=random
 # looks for new ones, and prints how to repeat what it finds.
-settings.register_profile("same", derandomize=True, database=None)
-settings.register_profile("random", print_blob=True)
+# No deadlines: how long an example takes says only what else the machine does.
+settings.register_profile("same", derandomize=True, database=None, deadline=None)
+settings.register_profile("random", print_blob=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 PREFIX: Final = f"t{os.getpid()}-"

@@ -36,7 +36,9 @@ def blocks_back(
     """
     newest = True
     for index in segments.back_from(start_lsn):
-        if newest and index.end_lsn < start_lsn:
+        # Behind a sealed one that is not the last, what is not there was dropped.
+        hole = index.base_lsn in segments.sealed and segments.bases[-1] > index.base_lsn
+        if newest and index.end_lsn < start_lsn and not hole:
             raise _no_end(directory, index, index.end_lsn, start_lsn, size)
         newest = False
         end_lsn = min(start_lsn, index.end_lsn)

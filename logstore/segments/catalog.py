@@ -74,7 +74,8 @@ class Catalog:
         partial: What is checkpointed in part, by group id and key.
         open: Transactions that have neither committed nor aborted, by id.
         committed: Those that began before the segment `begin_segment` was last called for, and
-            have been committed since. Not cumulative: it is about that segment alone.
+            have been committed since. Not cumulative: it is about that segment alone, or about
+            those that `catalog_at` has read.
         hidden: The stretches that reverts have hidden, the newest last.
         newest_revert_lsn: Where the newest revert frame lies; 0 if there is none.
         epoch: Incarnation of the log that the open transactions belong to.

@@ -79,7 +79,8 @@ def catalog_at(directory: Directory, uuid: bytes, limit_lsn: int) -> Catalog:
     """Return the catalog of everything below `limit_lsn`; reads only.
 
     Reads the newest footer at or below that and the segments behind it, so it takes the same time
-    however long the log is. Blocks on the disk. Segments may be sealed and added meanwhile.
+    however long the log is. Its `committed` tells of all these segments. Blocks on the disk.
+    Segments may be sealed and added meanwhile.
 
     Args:
         directory: The data directory.
@@ -101,8 +102,11 @@ def catalog_at(directory: Directory, uuid: bytes, limit_lsn: int) -> Catalog:
             break
     catalog = catalog_of(footer)
     ends = [read_header(directory, segment_name(b), uuid=uuid).previous_end_lsn for b in later[1:]]
+    committed = catalog.committed
     for base, end in zip(later, [*ends, limit_lsn][: len(later)], strict=True):
         _fold_named(catalog, directory, uuid, base, end)
+        committed |= catalog.committed
+    catalog.committed = committed
     return catalog
 
 

@@ -177,27 +177,30 @@ def read_footer(directory: Directory, name: str) -> Footer | None:
 def footer_from(directory: Directory, fd: int, name: str) -> Footer | None:
     """Do what `read_footer` does with a segment that is open already."""
     with reading(name):
-        size = directory.file_size(fd)
-        data = _footer_bytes(directory, fd, size)
-    if data is None:
+        found = _footer_bytes(directory, fd)
+    if found is None:
         return None
+    offset, data = found
     try:
-        return _placed(Footer.decode(data), name, size - len(data))
+        return _placed(Footer.decode(data), name, offset)
     except (Corruption, IncompatibleFormat) as error:
-        error.path, error.segment, error.offset = directory.path, name, size - len(data)
+        error.path, error.segment, error.offset = directory.path, name, offset
         raise
 
 
-def _footer_bytes(directory: Directory, fd: int, size: int) -> bytes | None:
+def _footer_bytes(directory: Directory, fd: int) -> tuple[int, bytes] | None:
+    """Return where the footer begins, if the file ends in one, and all of it."""
+    size = directory.file_size(fd)
     start = max(SEGMENT_HEADER_SIZE, size - _FIRST_READ)
     data = directory.read(fd, size - start, start) if size > start else b""
     if data[-TRAILER_SIZE : -TRAILER_SIZE + 8] != TRAILER_MAGIC:
         return None
-    length = _TRAILER.unpack_from(data, len(data) - TRAILER_SIZE)[4]
+    size = start + len(data)  # Sealing may have cut the file since it was measured.
+    length = max(_TRAILER.unpack_from(data, len(data) - TRAILER_SIZE)[4], TRAILER_SIZE)
     if length <= len(data):
-        return data[-length:] if length >= TRAILER_SIZE else data[-TRAILER_SIZE:]
+        return size - length, data[-length:]
     start = max(SEGMENT_HEADER_SIZE, size - length)
-    return directory.read(fd, size - start, start)
+    return start, directory.read(fd, size - start, start)
 
 
 def _placed(footer: Footer, name: str, offset: int) -> Footer:

@@ -2,8 +2,9 @@
 
 A segment may go when every record in it is checkpointed, hidden by a revert, or of a
 transaction that came to nothing; when no transaction that is open has parts in it; when no part
-that it commits is still needed elsewhere; and when no pin lies before its end. It may lie in the
-middle of the log. The newest sealed segment never goes: its footer knows all groups.
+that it commits is still needed elsewhere; when no pin lies before its end; and when it has no part
+of a transaction that is committed behind a reader's pin, where the reader will see it. It may lie
+in the middle of the log. The newest sealed segment never goes: its footer knows all groups.
 
 A revert that hides a commit makes all parts of the transaction pointless. That is known from the
 segment with the commit, so this stays as long as one with any of the parts does.
@@ -25,10 +26,17 @@ from logstore.segments.ranges import RangeSet
 
 
 class Pin(NamedTuple):
-    """Somebody reads from an LSN on: every segment that ends behind it stays."""
+    """Somebody needs the log from an LSN on: every segment that ends behind it stays.
+
+    Attributes:
+        lsn: From where on.
+        who: Who it is.
+        reads: It is a reader, to whom transactions are shown where their commits are.
+    """
 
     lsn: int
     who: str
+    reads: bool = True
 
 
 class Reason(Enum):
@@ -38,6 +46,7 @@ class Reason(Enum):
     OPEN_TRANSACTION = "parts of a transaction that is open"
     COMMIT = "the commit of a transaction whose parts are needed"
     PIN = "somebody reads from here or before"
+    UNREAD = "parts of a transaction that somebody has not come to"
     REVERT = "the newest revert"
     NEWEST = "the newest sealed segment"
 
@@ -51,7 +60,7 @@ class Hold:
         group: The group of the records, for `RECORDS`.
         seq: The first of them that is needed, for `RECORDS`.
         lsn: The transaction's id, the pin, or the revert frame, for the others.
-        who: Whose pin it is, for `PIN`.
+        who: Whose pin it is, for `PIN` and `UNREAD`.
     """
 
     reason: Reason
@@ -126,16 +135,22 @@ def judge(
     verdicts = []
     committed = [(footer, one) for footer in footers for one in committed_in(footer)]
     void = [(footer, one) for footer, one in committed if catalog.is_void(one.id, one.commit_lsn)]
-    # Of a transaction committed in the active segment the catalog knows.
+    # Of those committed in segments that are not sealed the catalog knows.
     late = [one for one in catalog.committed.values() if catalog.is_void(one.id, one.commit_lsn)]
     gone = _seqs_of([*(one for _, one in void), *late])
     staying: list[Footer] = []
+    unread = _unread([*(one for _, one in committed), *catalog.committed.values()], catalog, pins)
     for footer in footers:
         holds = [*_records(footer, catalog, looks, gone, needed)]
         holds += _open_transactions(footer, catalog)
         holds += _commits(footer, needed)
         holds += _void_commits([one for place, one in void if place is footer], staying)
         holds += [Hold(Reason.PIN, lsn=p.lsn, who=p.who) for p in pins if p.lsn < footer.end_lsn]
+        holds += [
+            Hold(Reason.UNREAD, lsn=transaction.id, who=pin.who)
+            for transaction, pin in unread
+            if _has_parts(footer, transaction)
+        ]
         revert_lsn = catalog.newest_revert_lsn
         if catalog.hidden and footer.base_lsn <= revert_lsn < footer.end_lsn:
             holds.append(Hold(Reason.REVERT, lsn=revert_lsn))
@@ -217,6 +232,19 @@ def _open_transactions(footer: Footer, catalog: Catalog) -> Iterable[Hold]:
     for transaction in catalog.open.values():
         if _has_parts(footer, transaction):
             yield Hold(Reason.OPEN_TRANSACTION, lsn=transaction.id)
+
+
+def _unread(
+    committed: Iterable[Transaction], catalog: Catalog, pins: Iterable[Pin]
+) -> list[tuple[Transaction, Pin]]:
+    """Give the transactions that began before a reader's pin and are committed behind it."""
+    readers = [pin for pin in pins if pin.reads]
+    return [
+        (one, pin)
+        for one in ({one.id: one for one in committed}.values() if readers else ())
+        for pin in readers
+        if one.id < pin.lsn <= one.commit_lsn and not catalog.is_void(one.id, one.commit_lsn)
+    ]
 
 
 def _commits(footer: Footer, needed: dict[int, RangeSet]) -> Iterable[Hold]:

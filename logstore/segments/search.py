@@ -180,8 +180,8 @@ class Finder:
 
     def _first_seq_from(self, group: int, lsn: int) -> int:
         index = self.segments.index(self._base_at(lsn))
-        if lsn > index.end_lsn:
-            self.segments.refresh()  # It lies in a segment that was begun since the last look.
+        if lsn >= index.end_lsn:
+            self.segments.refresh()  # One that was begun since may have the position.
             index = self.segments.index(self._base_at(lsn))
         here = index.groups.get(group)
         if here is None or not here.first_seq:

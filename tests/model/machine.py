@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
 
 from logstore.files import Directory
 from logstore.segments import manifest as manifests
+from logstore.segments.segment import bases_of
 from tests.model.model import Model
 from tests.model.parties import Doer, Here, Nursery, There
 from tests.model.retention import Place, note_dropped
@@ -43,6 +44,7 @@ class LogMachine(RuleBasedStateMachine):
         self.owners: dict[int, str] = {}
         self.cursors: dict[str, Place] = {}
         self.seen: list[tuple[int, int]] = []
+        self.ends: dict[int, int] = {}
         self.numbers = 0
         self.steps_since_fault = 0
         self.is_ready = False
@@ -90,9 +92,17 @@ class LogMachine(RuleBasedStateMachine):
     def segments(self) -> list[tuple[int, int]]:
         """Return where the sealed segments begin and end that are left."""
         with Directory.open(self.service.path, create=False) as directory:
-            manifest = manifests.load(directory)
+            # Order: what is dropped is taken out of the manifest first, and read until it is gone.
+            manifest, bases = manifests.load(directory), bases_of(directory.names())
         assert manifest is not None
-        return [(one.base_lsn, one.end_lsn) for one in manifest.sealed]
+        self.ends |= {one.base_lsn: one.end_lsn for one in manifest.sealed}
+        left = [one.base_lsn for one in manifest.sealed]
+        going = [base for base in bases if left and base < left[-1]]
+        found = sorted({*left, *going})
+        return [
+            (base, self.ends.get(base, behind))
+            for base, behind in zip(found, [*found[1:], 0], strict=False)
+        ]
 
     def look(self) -> int:
         """See what compaction has dropped, and that it may; return where the log begins."""

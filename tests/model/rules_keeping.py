@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -63,16 +65,6 @@ class Keeping(Reading):
             if newest > lag:
                 self._say(who, group, newest - lag, [])
 
-    @rule(who=parties, group=groups, first=st.integers(-1, 3), beyond=st.booleans())
-    def checkpoint_wrongly(self, who: str, group: str, first: int, beyond: bool) -> None:
-        """Say what must be refused: beyond the end, backwards, below 1, nothing."""
-        newest = self.newest(group)
-        last = newest + 1 if beyond else first - 1
-        with pytest.raises(InvalidArgument):
-            self.party(who).do(Party.checkpoint, group, None, [(1, max(newest, 1)), (first, last)])
-        with pytest.raises(InvalidArgument):
-            self.party(who).do(Party.checkpoint, group, None, [])
-
     def _with_commands(self, choice: int) -> tuple[str, list[int], bool] | None:
         """Choose a record or transaction to be done with bit by bit: group, seqs, which."""
         places = self.model.order
@@ -103,14 +95,17 @@ class Keeping(Reading):
         else:
             self.model.checkpoint_commands(group, seqs, indexes, total)
 
-    @rule(who=parties, group=groups, index=st.sampled_from([-1, 2]), beyond=st.booleans())
-    def checkpoint_commands_wrongly(self, who: str, group: str, index: int, beyond: bool) -> None:
-        """Say what must be refused: a command that is none, of a record that is none."""
-        seq = self.newest(group) + 1 if beyond or not self.newest(group) else 1
-        with pytest.raises(InvalidArgument):
-            self.party(who).do(Party.checkpoint_commands, group, [seq], [index], 2, False)
-        with pytest.raises(InvalidArgument):
-            self.party(who).do(Party.checkpoint_commands, group, [seq], [], 2, False)
+    @rule(who=parties, group=groups, first=st.integers(-1, 3), beyond=st.booleans())
+    def checkpoint_wrongly(self, who: str, group: str, first: int, beyond: bool) -> None:
+        """Say what must be refused: beyond the end, backwards, below 1, no command, nothing."""
+        party, newest = self.party(who), self.newest(group)
+        last = newest + 1 if beyond else first - 1
+        for ranges in ([(1, max(newest, 1)), (first, last)], []):
+            with pytest.raises(InvalidArgument):
+                party.do(Party.checkpoint, group, None, ranges)
+        for seq, done in ((newest + 1, [0]), (1, [2]), (1, [-1]), (1, [])):
+            with pytest.raises(InvalidArgument):
+                party.do(Party.checkpoint_commands, group, [seq], done, 2, False)
 
     def _check_state(self, group: str, state: Checkpoints) -> None:
         model = self.model
@@ -129,6 +124,14 @@ class Keeping(Reading):
             assert total == one.total
             assert {i for a, b in done for i in range(a, b + 1)} == one.done
         assert set(state.partial) <= set(partial)
+        self._check_status(group, told)
+
+    def _check_status(self, group: str, told: set[int]) -> None:
+        newest = self.newest(group)
+        status = self.here.do(Party.group_status, group)
+        assert (status.appended, status.synced) == (newest, newest)
+        assert status.checkpointed == next(n for n in itertools.count() if n + 1 not in told)
+        assert status.pending == newest - len(told)
 
     @rule(who=parties, group=groups)
     def replay(self, who: str, group: str) -> None:

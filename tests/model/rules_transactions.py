@@ -63,14 +63,6 @@ class Transacting(LogMachine):
         party.do(Party.abort, number)
         self.model.end(number)
 
-    @rule(who=parties)
-    def commit_what_is_aborted(self, who: str) -> None:
-        """Ask for what must be refused."""
-        party, number = self.party(who), self.number()
-        party.do(Party.begin, number, None)
-        with pytest.raises(InvalidArgument):
-            party.do(Party.commit_aborted, number)
-
     @precondition(lambda self: self.model.boundaries)
     @rule(who=parties, back=st.integers(1, 8))
     def revert_a_little(self, who: str, back: int) -> None:
@@ -96,11 +88,15 @@ class Transacting(LogMachine):
         except InvalidArgument:
             assert refused is None
         else:
+            assert not refused
             self.model.revert(from_lsn, lsn)
 
     @rule(who=parties)
-    def revert_the_future(self, who: str) -> None:
-        """Ask for what must be refused."""
-        head = self.here.party.log.watermarks().reserved
+    def ask_for_what_is_refused(self, who: str) -> None:
+        """Commit what was aborted, and revert in the future."""
+        party, number = self.party(who), self.number()
+        party.do(Party.begin, number, None)
+        with pytest.raises(InvalidArgument):
+            party.do(Party.commit_aborted, number)
         with pytest.raises(InvalidLSN):
-            self.party(who).do(Party.revert_refused, head + 4096)
+            party.do(Party.revert, self.here.party.log.watermarks().reserved + 4096)

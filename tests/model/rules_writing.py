@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from logstore.lsn import DURABILITIES, Durability
-from tests.model.machine import LARGEST, LogMachine, groups, parties, sizes
+from tests.model.machine import LARGEST, SEGMENT, LogMachine, groups, parties, sizes
 from tests.programs.party import Party
 
 batches = st.lists(st.integers(0, 700), max_size=20)
@@ -27,6 +27,15 @@ class Writing(LogMachine):
         """Append more than a segment takes, or the ring."""
         for _ in range(count):
             self.append(who, group, size, "ring")
+
+    @rule(who=parties, group=groups, segments=st.integers(1, 3))
+    def append_waste(self, who: str, group: str, segments: int) -> None:
+        """Append what nobody needs, segments full of it."""
+        first = self.model.seqs.get(group, 0) + 1
+        self.append_a_lot(who, group, SEGMENT // 5, 6 * segments)
+        last = self.model.seqs[group]
+        self.party(who).do(Party.checkpoint, group, None, [(first, last)])
+        self.model.checkpoint(group, range(first, last + 1))
 
     @rule(who=parties, group=groups, batch=batches)
     def append_many(self, who: str, group: str, batch: list[int]) -> None:

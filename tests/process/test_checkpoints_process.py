@@ -235,6 +235,19 @@ def test_retention_drops_the_oldest_though_it_is_needed(serve: Serve) -> None:
         assert log.watermarks().start > 4096
 
 
+@pytest.mark.parametrize("one_group", [False, True])
+def test_a_revert_knows_a_checkpoint_that_was_appended_just_before(
+    small: Service, one_group: bool
+) -> None:
+    with small.attach() as log:
+        orders = log.group("orders")
+        lsns = orders.append_many([RECORD] * 30, durability="written")
+        for seq, lsn in enumerate(lsns, 1):
+            orders.checkpoint(ranges=[(seq, seq)])
+            with pytest.raises(InvalidArgument):
+                orders.revert(seq) if one_group else log.revert(lsn)
+
+
 def test_a_reader_that_was_overtaken_by_compaction_begins_where_the_log_does(
     small: Service,
 ) -> None:

@@ -9,6 +9,7 @@ import logstore
 from logstore import Record
 from logstore.checkpoints import Checkpoints
 from logstore.cursor import Cursor
+from logstore.group import GroupStatus
 from logstore.places import Start
 from tests.programs.rows import Row, row_of
 
@@ -37,6 +38,10 @@ class Keeper:
         """Return what is checkpointed."""
         return self.log.group(group).checkpoints()
 
+    def group_status(self, group: str) -> GroupStatus:
+        """Return how far a group is."""
+        return self.log.group(group).status()
+
     def compact(self, wait: bool) -> int:
         """Compact."""
         return self.log.compact(wait=wait, timeout=10.0)
@@ -61,10 +66,6 @@ class Keeper:
     def revert_group(self, group: str, seq: int) -> int:
         """Revert one group."""
         return self.log.group(group).revert(seq)
-
-    def revert_refused(self, lsn: int) -> int:
-        """Revert, which should be refused."""
-        return self.log.revert(lsn)
 
 
 class CursorRow(NamedTuple):

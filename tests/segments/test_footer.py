@@ -202,3 +202,21 @@ def test_a_trailer_with_an_impossible_length_is_corruption(length: int) -> None:
     data[-64 + 32 : -64 + 40] = struct.pack("<Q", length)
     with pytest.raises(Corruption):
         read_footer(log.directory, "00000000000000004096.seg")
+
+
+@pytest.mark.parametrize("spare", [8, 4096, 1 << 20])
+def test_a_footer_is_read_right_while_the_file_is_cut_behind_it(spare: int) -> None:
+    directory = MemoryDirectory()
+    three_segments(directory)
+    name = min(n for n in directory.files if n.endswith(".seg"))
+    whole = read_footer(directory, name)
+    size = len(directory.files[name])
+    directory.files[name].extend(bytes(spare))  # as it was before the last step of sealing
+
+    def cut_now(call: str) -> None:
+        if call == "read":
+            del directory.files[name][size:]
+
+    directory.fault = cut_now
+    assert read_footer(directory, name) in (whole, None)
+    assert read_footer(directory, name) == whole

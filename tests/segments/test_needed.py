@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from logstore.payloads import EVERY_GROUP
 from logstore.segments.fold import catalog_at
 from logstore.segments.footer import read_footer
@@ -102,6 +104,26 @@ def test_an_open_transaction_holds_its_parts_even_if_they_are_checkpointed() -> 
     assert _holds(model)[0] == (Hold(Reason.OPEN_TRANSACTION, lsn=number),)
     model.commit(number)
     assert _holds(model)[0] == ()
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_parts_that_a_reader_will_see_at_a_later_commit_are_kept(sealed: bool) -> None:
+    model = _model()
+    number = model.part(0, 1)
+    model.rotate(0)
+    pin = Pin(model.data(0), "cursor billing")
+    model.rotate(0)
+    model.data(0)
+    model.rotate(0)
+    model.commit(number)
+    if sealed:
+        model.data(0)
+        model.rotate(0)
+    model.checkpoint(1, ((1, 1),))
+    assert _holds(model)[0] == ()
+    assert _holds(model, pin)[0] == (Hold(Reason.UNREAD, lsn=number, who=pin.who),)
+    assert _holds(model, pin._replace(reads=False))[0] == ()
+    assert _holds(model, pin._replace(lsn=model.commits[number] + 8))[0] == ()
 
 
 def test_an_aborted_transaction_holds_nothing() -> None:

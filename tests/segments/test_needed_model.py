@@ -65,6 +65,14 @@ def _expected(model: LogModel, footers: list[Footer], pins: list[Pin]) -> list[s
             )
         }
         holds |= {Hold(Reason.PIN, lsn=pin.lsn, who=pin.who) for pin in pins if end > pin.lsn}
+        holds |= {
+            Hold(Reason.UNREAD, lsn=number, who=pin.who)
+            for number, lsn in model.commits.items()
+            if number not in void
+            for pin in pins
+            if pin.reads and number < pin.lsn <= lsn and _straddles(footers, number, lsn)
+            if any(base <= model.where[part] < end for part in model.parts[number])
+        }
         if model.hidden and base <= model.newest_revert_lsn < end:
             holds.add(Hold(Reason.REVERT, lsn=model.newest_revert_lsn))
         if footer is footers[-1]:
@@ -73,6 +81,10 @@ def _expected(model: LogModel, footers: list[Footer], pins: list[Pin]) -> list[s
         if holds:
             staying.append(footer)
     return expected
+
+
+def _straddles(footers: list[Footer], first_lsn: int, commit_lsn: int) -> bool:
+    return any(first_lsn < footer.end_lsn <= commit_lsn for footer in footers)
 
 
 def _is_hidden(model: LogModel, commit_lsn: int) -> bool:
@@ -91,7 +103,8 @@ def test_a_segment_is_kept_for_exactly_these_reasons(data: st.DataObject) -> Non
     model = random_log(data, 80)
     log = model.log
     places = st.sampled_from([FIRST_LSN, *model.where.values()])
-    pins = [Pin(lsn, "reader") for lsn in data.draw(st.lists(places, max_size=2))]
+    chosen = data.draw(st.lists(st.tuples(places, st.booleans()), max_size=2))
+    pins = [Pin(lsn, "somebody", reads) for lsn, reads in chosen]
     footers = _footers(log)
     catalog = catalog_at(log.directory, UUID, log.end_lsn)
     verdicts = judge(footers, catalog, pins, _looks(model))

@@ -175,6 +175,21 @@ def test_a_mark_that_has_just_been_written_is_found() -> None:
         assert finder.lsn_at(START_NS + number) == lsn
 
 
+@pytest.mark.parametrize("sealed", [False, True])
+def test_the_first_seq_is_looked_for_in_segments_begun_since_the_last_time(sealed: bool) -> None:
+    log = _log()
+    finder = _finder(log)
+    assert finder.first_seq_from(1, log.put(b"1", group=1)) == 1
+    log.seal()
+    if sealed:
+        assert finder.first_seq_from(1, log.end_lsn) == 2
+    log.begin()
+    log.put(b"2", group=1)
+    log.put(b"3", group=1)
+    assert finder.first_seq_from(1, log.put(b"4", group=1)) == 4
+    assert finder.first_seq_from(1, log.end_lsn) == 5
+
+
 @pytest.mark.parametrize("sealed", [True, False])
 def test_the_first_seq_from_a_position_on(sealed: bool) -> None:
     log, where = _filled(3, 400)
