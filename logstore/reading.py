@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from logstore.backward import BackwardView
 from logstore.errors import Compacted, InvalidLSN, NotFound, NotWritten, RevertedError
-from logstore.frames import DATA, TXN_PART, Record
+from logstore.frames import DATA, TXN_COMMIT, TXN_PART, Record
+from logstore.payloads import EVERY_GROUP
 from logstore.raw import RawReader
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
@@ -217,10 +218,17 @@ class LogReader:
         return record
 
     def require_kept(self, lsn: int) -> None:
-        """Refuse a record that was reverted."""
+        """Refuse a record that was reverted, or a commit; other frames cannot be."""
         self.hidden.refresh()
         if not self.hidden.touches(lsn, lsn):
             return
-        record = self.raw.load(lsn, (1 << 64) - 1)
-        if self.hidden.hides(lsn, self.raw.names().index(record.group)):
+        frame = self.raw.load(lsn, (1 << 64) - 1)
+        # Frames that are no records say group 0, or the group that they are about.
+        if frame.kind == TXN_COMMIT:
+            scope = EVERY_GROUP
+        elif frame.seq:
+            scope = self.raw.names().index(frame.group)
+        else:
+            return
+        if self.hidden.hides(lsn, scope):
             raise RevertedError("the record was reverted", lsn=lsn)
