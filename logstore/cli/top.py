@@ -46,7 +46,8 @@ def command(log: str, once: bool, interval: float, as_json: bool) -> None:
       logstore top orders
       logstore top orders --once --json
     """
-    interval = max(interval, _SHORTEST_S)
+    if interval < _SHORTEST_S:
+        raise click.BadParameter("--interval is 50ms at least")
     with attach(log, read_only=True) as opened:
         if as_json or once:
             _print(opened, interval, once, as_json)
