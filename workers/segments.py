@@ -43,13 +43,21 @@ class _Active:
 class Segments:
     """The files of one running log, as its committer sees them."""
 
-    def __init__(self, client: Client, directory: Directory, *, salvaging: bool = False) -> None:
+    def __init__(
+        self,
+        client: Client,
+        directory: Directory,
+        *,
+        salvaging: bool = False,
+        chores: Chores | None = None,
+    ) -> None:
         """Open the active segment, queue the sealing of older ones a predecessor left unsealed.
 
         Args:
             client: The attachment, in the committer's role.
             directory: The data directory.
             salvaging: No syncer runs: what is written is synced afterwards, by recovery.
+            chores: Who does the jobs beside the main work; a thread of its own if not given.
 
         Raises:
             Corruption: The files do not fit the region.
@@ -71,7 +79,7 @@ class Segments:
         self._compacting = self._sealed_since = False
         self._next_compaction_s = 0.0
         self._salvaging = salvaging
-        self.chores = Chores()
+        self.chores = chores or Chores()
         base = slots.newest(self._ring)
         if base is None or self._was_dropped(base):
             previous = found.sealed[-1].header_crc if found.sealed else 0

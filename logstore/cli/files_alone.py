@@ -11,7 +11,7 @@ from logstore.backward import BackwardView
 from logstore.checkpoints import apply_needed
 from logstore.cli.output import column_lines, count_text, plural, size_text
 from logstore.cursors import CursorStatus, listing
-from logstore.errors import InvalidLSN, NotFound
+from logstore.errors import Corruption, InvalidLSN, NotFound
 from logstore.files import Directory
 from logstore.group import GroupStatus
 from logstore.lsn import Durability
@@ -19,7 +19,6 @@ from logstore.segments import manifest as manifests
 from logstore.segments.catalog import DEFAULT_GROUP, Catalog
 from logstore.segments.catalog_sections import catalog_of
 from logstore.segments.disk_errors import reading
-from logstore.segments.fold import catalog_at
 from logstore.segments.footer import GroupRange
 from logstore.segments.inventory import newest_footer, take_inventory
 from logstore.segments.reader import SegmentReader
@@ -183,7 +182,8 @@ class FilesAlone:
         return apply_needed(self.read(group=group), done, apply, reach, progress)
 
     def _catalog(self) -> Catalog:
-        return catalog_at(self._directory, self.manifest.uuid, self.end_lsn)
+        # Not from the files' footers: a power loss may have torn the last one.
+        return catalog_of(self._footer)
 
     def _known_group(self, group: str | None) -> str:
         names = self._frames.names()
@@ -257,5 +257,9 @@ def load_manifest(directory: Directory) -> manifests.Manifest:
     """
     manifest = manifests.load(directory)
     if manifest is None:
+        with reading(str(directory.path)):
+            names = directory.names()
+        if any(name.endswith(".seg") for name in names):
+            raise Corruption("there are segments, but the manifest is missing", path=directory.path)
         raise NotFound("there is no log here: no MANIFEST", path=directory.path)
     return manifest
