@@ -14,7 +14,7 @@ from logstore.cursors import CursorStatus, listing
 from logstore.errors import Corruption, InvalidLSN, NotFound
 from logstore.files import Directory
 from logstore.group import GroupStatus
-from logstore.lsn import Durability
+from logstore.lsn import MAXIMUM_LSN, Durability
 from logstore.segments import manifest as manifests
 from logstore.segments.catalog import DEFAULT_GROUP, Catalog
 from logstore.segments.catalog_sections import catalog_of
@@ -35,12 +35,18 @@ class _Frames:
     """The frames in the files of one log, as a view wants them."""
 
     def __init__(
-        self, directory: Directory, manifest: manifests.Manifest, names: list[str], end_lsn: int
+        self,
+        directory: Directory,
+        manifest: manifests.Manifest,
+        names: list[str],
+        end_lsn: int,
+        tail_lsn: int,
     ) -> None:
         self._directory = directory
         self._manifest = manifest
         self._names = names
         self._end_lsn = end_lsn
+        self._tail_lsn = tail_lsn
 
     def start(self) -> int:
         return self._manifest.start_lsn
@@ -59,7 +65,8 @@ class _Frames:
         self, limit: int, floor: int, kinds: int, *, copy: bool = True
     ) -> Iterator[list[Record]]:
         if limit > floor:
-            with SegmentReader(self._directory, self._manifest.uuid) as reader:
+            uuid, tail_lsn = self._manifest.uuid, self._tail_lsn
+            with SegmentReader(self._directory, uuid, tail_lsn=tail_lsn) as reader:
                 yield from reader.chunks_back(limit, floor, self._names, kinds=kinds, copy=copy)
 
     def load(self, lsn: int, kinds: int) -> Record:
@@ -100,7 +107,9 @@ class FilesAlone:
         self._footer = plan.steps[-1].footer if plan.steps else newest
         self.end_lsn = plan.end_lsn
         names = self._footer.names() if self._footer else [DEFAULT_GROUP]
-        self._frames = _Frames(directory, manifest, names, self.end_lsn)
+        # What the manifest does not list as sealed may have a footer that power loss has torn.
+        self._tail_lsn = min(self._tail, default=MAXIMUM_LSN)
+        self._frames = _Frames(directory, manifest, names, self.end_lsn, self._tail_lsn)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -165,7 +174,9 @@ class FilesAlone:
         """Return an LSN before which nothing was appended at or after a time; as `Log.lsn_at`."""
         if self.end_lsn == self.start_lsn:
             return self.start_lsn  # there is nothing, and perhaps no segment
-        finder = Finder(self._directory, self.manifest.uuid, lambda: self.end_lsn)
+        finder = Finder(
+            self._directory, self.manifest.uuid, lambda: self.end_lsn, tail_lsn=self._tail_lsn
+        )
         return finder.lsn_at(round(time.timestamp() * 1e9))
 
     def replay(
