@@ -71,9 +71,8 @@ class KnownSegments:
 
     def refresh(self) -> None:
         """List the directory, and see which segments have been sealed since."""
-        if self.removed is not None:
-            # Order: before the listing; what is removed after this is a reason to list again.
-            self._seen_removed = self.removed()
+        # Order: asked before the listing; what is removed after this is a reason to list again.
+        removed = -1 if self.removed is None else self.removed()
         with reading("the data directory"):
             bases = bases_of(self.directory.names())
         for base in {*self.sealed, *self.growing} - set(bases):
@@ -86,6 +85,7 @@ class KnownSegments:
             growing[base] = self.growing.get(base) or self._begun(base)
         self.sealed = bases[:count]
         self.growing = dict(sorted(growing.items()))
+        self._seen_removed = removed
 
     def _is_growing(self, base: int) -> bool:
         return base >= self.tail_lsn or self.footers.get(base) is None
