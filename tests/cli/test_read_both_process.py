@@ -16,7 +16,7 @@ from tests.cli.running import COMMAND, call, json_lines
 from tests.conftest import Serve
 from tests.service import Service, environment, until
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
 
 def fill(log: logstore.Log) -> tuple[list[int], list[datetime]]:
