@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from logstore.format import span
 from logstore.frames import DATA, TXN_COMMIT, TXN_PART, Record
 from logstore.payloads import PART_PREFIX_SIZE, decode_commit
-from logstore.raw import RawReader
-from logstore.visible import FRAMES, Intervals, Piece, View, bare
+from logstore.visible import FRAMES, Frames, Intervals, Piece, View, bare
+
+
+class FramesBack(Frames, Protocol):
+    """Frames that can also be gone through from their end."""
+
+    def chunks_back(
+        self, limit: int, floor: int, kinds: int, *, copy: bool = True
+    ) -> Iterator[list[Record]]:
+        """Iterate over lists of frames in [floor, limit), the newest first."""
 
 
 class BackwardView(View):
@@ -16,7 +25,7 @@ class BackwardView(View):
 
     def __init__(
         self,
-        raw: RawReader,
+        raw: FramesBack,
         hidden: Intervals,
         *,
         group: str | None,

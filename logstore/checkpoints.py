@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -22,6 +22,7 @@ Commands: TypeAlias = int | Record | Transaction | Sequence[Record]
 """What holds several commands: a record, by itself or its seq, or a transaction's records."""
 
 RANGES_PER_FRAME: Final = 1000
+_TOLD_EVERY: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +134,34 @@ def replay(
         on_checkpoints(state_of(group, catalog))
     done = catalog.checkpointed(group.id)
     start = group.log._reading.oldest_needed(group, done)
+    records = group.log.read(start, limit, group=group.name)
+    return apply_needed(records, done, apply, (start, limit), progress)
+
+
+def apply_needed(
+    records: Iterable[Record],
+    done: RangeSet,
+    apply: Callable[[Record], object],
+    reach: tuple[int, int],
+    progress: Callable[[int, int], object] | None,
+) -> int:
+    """Apply the records of a group whose seqs are not in `done`; return how many.
+
+    Args:
+        records: In the order of the log.
+        done: Seqs that are checkpointed.
+        apply: Called with each of the others.
+        reach: From which LSN to which they lie.
+        progress: Called now and then with (bytes done, bytes in all).
+    """
+    start, limit = reach
     applied = 0
-    for record in _needed(group, start, limit, done):
-        apply(record)
-        applied += 1
-        if progress is not None and applied % 1024 == 0:
+    for passed, record in enumerate(records, 1):
+        if record.seq not in done:
+            apply(record)
+            applied += 1
+        if progress is not None and passed % _TOLD_EVERY == 0:
             progress(record.lsn - start, limit - start)
     if progress is not None:
         progress(limit - start, limit - start)
     return applied
-
-
-def _needed(group: Group, start: int, limit: int, done: RangeSet) -> Iterator[Record]:
-    for record in group.log.read(start, limit, group=group.name):
-        if record.seq not in done:
-            yield record

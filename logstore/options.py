@@ -31,7 +31,8 @@ ENVIRONMENT: Final = {
 }
 
 _SIZE_UNITS: Final = {"": 1, "b": 1, "kib": KIB, "mib": MIB, "gib": GIB}
-_TIME_UNITS: Final = {"": 1.0, "s": 1.0, "ms": 0.001}
+_TIME_UNITS: Final = {"": 1.0, "s": 1.0, "ms": 0.001, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_A_TIME: Final = "seconds or a time such as 10ms, 30s, 5min, 2h or 7d"
 _SIZE: Final = re.compile(r"\s*(\d+)\s*([a-z]*)\s*", re.ASCII | re.IGNORECASE)
 _TIME: Final = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", re.ASCII | re.IGNORECASE)
 _MODE: Final = re.compile(r"\s*(?:0o?)?([0-7]+)\s*", re.ASCII | re.IGNORECASE)
@@ -111,7 +112,7 @@ def parse_size(text: str, *, name: str = "size") -> int:
 
 
 def parse_seconds(text: str, *, name: str = "time") -> float:
-    """Return the seconds that a text such as "0.01", "10ms" or "2 s" means.
+    """Return the seconds that a text such as "0.01", "10ms", "5 min", "2h" or "7d" means.
 
     Raises:
         InvalidArgument: It is nothing of that kind.
@@ -119,7 +120,7 @@ def parse_seconds(text: str, *, name: str = "time") -> float:
     match = _TIME.fullmatch(text)
     unit = _TIME_UNITS.get(match[2].lower()) if match else None
     if match is None or unit is None:
-        raise InvalidArgument(f"{name} must be seconds or a time such as 10ms, not {text!r}")
+        raise InvalidArgument(f"{name} must be {_A_TIME}, not {text!r}")
     return float(match[1]) * unit
 
 
@@ -154,7 +155,7 @@ def _seconds(value: object, label: str, highest: float) -> float:
     if isinstance(value, str):
         value = parse_seconds(value, name=label)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InvalidArgument(f"{label} must be seconds or a time such as 10ms, not {value!r}")
+        raise InvalidArgument(f"{label} must be {_A_TIME}, not {value!r}")
     if not 0.0 <= value <= highest:
         raise InvalidArgument(f"{label} must be from 0 to {highest:g} seconds, not {value!r}")
     return float(value)

@@ -162,6 +162,13 @@ class LogReader:
         """Return what the log means as far as a level goes now; reads its newest files."""
         return catalog_at(self.raw.directory, self._client.identity.uuid, self.raw.limit(level))
 
+    def lsn_at(self, time_ns: int) -> int:
+        """Return a position before which nothing was appended at or after a time."""
+        start = self.raw.start()
+        if self.raw.limit(Level.WRITTEN) == start:
+            return start  # there is nothing in the files, and perhaps no segment
+        return self.finder.lsn_at(time_ns)
+
     def segment_of(self, group: Group, seq: int) -> int:
         """Return where the segment with a record begins."""
         return self.finder.segment_of_seq(group.id, seq)

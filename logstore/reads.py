@@ -79,7 +79,7 @@ class Reads(Handle):
         """
         if not isinstance(time, datetime):
             raise InvalidArgument(f"time must be a datetime, not {time!r}")
-        return self._reading.finder.lsn_at(round(time.timestamp() * 1e9))
+        return self._reading.lsn_at(round(time.timestamp() * 1e9))
 
     def _known_group(self, name: str | None) -> str | None:
         if name is not None and groups.find(self._ring, name) is None:

@@ -40,15 +40,26 @@ def test_other_texts_are_no_size(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "time_s"), [("0.01", 0.01), ("10ms", 0.01), ("2 s", 2.0), (".5", 0.5)]
+    ("text", "time_s"),
+    [
+        ("0.01", 0.01),
+        ("10ms", 0.01),
+        ("2 s", 2.0),
+        (".5", 0.5),
+        ("10s", 10.0),
+        ("5min", 300.0),
+        ("1.5 h", 5400.0),
+        ("2H", 7200.0),
+        ("7d", 604800.0),
+    ],
 )
 def test_times_are_understood(text: str, time_s: float) -> None:
     assert parse_seconds(text) == pytest.approx(time_s)
 
 
-@pytest.mark.parametrize("text", ["", "ms", "-1", "10m", "1e3", "inf"])
+@pytest.mark.parametrize("text", ["", "ms", "-1", "10m", "1e3", "inf", "1h30min", "2 weeks"])
 def test_other_texts_are_no_time(text: str) -> None:
-    with pytest.raises(InvalidArgument):
+    with pytest.raises(InvalidArgument, match="such as 10ms, 30s, 5min, 2h or 7d, not"):
         parse_seconds(text)
 
 

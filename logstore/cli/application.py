@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "append": "Append lines or length-prefixed records.",
     "read": "Print records from the log's start or from an LSN on.",
     "follow": "Print records as they become durable, like tail -f.",
+    "replay": "Print the records of a group that are still needed.",
     "groups": "List the groups and how far each is.",
     "cursors": "List durable cursors; move or delete one.",
     "checkpoint": "Say which records of a group nobody needs any more.",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import click
 
-from logstore.errors import InvalidLSN
+from logstore.errors import InvalidArgument, InvalidLSN
 from logstore.lsn import DURABILITIES, Durability, require_lsn
+from logstore.options import parse_seconds
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -33,17 +34,34 @@ def parsed_lsn(text: str) -> int:
         raise click.BadParameter(f"{text!r} is not a log position") from error
 
 
-def parsed_time(text: str) -> datetime:
-    """Read an ISO 8601 date or time; without a time zone it is local time.
+def parsed_seconds(text: str) -> float:
+    """Read how long something takes, such as 500ms, 10s, 5min, 2h, 7d or a number of seconds.
 
     Raises:
-        click.BadParameter: It is none.
+        click.BadParameter: It is nothing of that kind.
+    """
+    try:
+        return parse_seconds(text, name="a time")
+    except InvalidArgument as error:
+        raise click.BadParameter(error.message) from error
+
+
+def parsed_time(text: str) -> datetime:
+    """Read an ISO 8601 date or time, local without a time zone; or how long ago, such as 2h.
+
+    Raises:
+        click.BadParameter: It is neither.
     """
     try:
         return datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError) as error:
-        text = f"{text!r} is not an ISO time such as 2026-01-31T18:00 or 2026-01-31T17:00:00Z"
-        raise click.BadParameter(text) from error
+    except (ValueError, OverflowError):
+        pass
+    try:
+        ago_s = parse_seconds(text if text[-1:].isalpha() else "a bare number")
+        return datetime.now().astimezone() - timedelta(seconds=ago_s)
+    except (InvalidArgument, OverflowError) as error:
+        text = f"{text!r} is neither a time such as 2026-01-31T18:00 or 2026-01-31T17:00:00Z nor "
+        raise click.BadParameter(f"{text}how long ago, such as 30s, 5min, 2h or 7d") from error
 
 
 log_argument = click.argument("log", metavar="LOG")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from logstore.cli.arguments import json_option, log_argument
+from logstore.cli.arguments import json_option, log_argument, parsed_seconds
 from logstore.cli.attaching import attach
 from logstore.cli.output import plural, print_json, size_text
 
@@ -13,9 +13,9 @@ from logstore.cli.output import plural, print_json, size_text
 @log_argument
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
-    metavar="S",
-    help="Wait so many seconds, then exit with 6; it is done all the same. For ever if not given.",
+    type=parsed_seconds,
+    metavar="TIME",
+    help="Wait so long, then exit with 6; it is done all the same. For ever if not given.",
 )
 @json_option
 def command(log: str, timeout: float | None, as_json: bool) -> None:
@@ -27,7 +27,7 @@ def command(log: str, timeout: float | None, as_json: bool) -> None:
     \b
     Examples:
       logstore compact orders
-      logstore compact orders --timeout 10 --json
+      logstore compact orders --timeout 10s --json
     """
     with attach(log) as opened:
         given_back = opened.compact(timeout=timeout)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
+from logstore.backward import BackwardView
+from logstore.checkpoints import apply_needed
 from logstore.cli.output import column_lines, count_text, plural, size_text
 from logstore.cursors import CursorStatus, listing
-from logstore.errors import Corruption, NotFound
+from logstore.errors import Corruption, InvalidLSN, NotFound
 from logstore.files import Directory
 from logstore.group import GroupStatus
-from logstore.lsn import Durability
+from logstore.lsn import MAXIMUM_LSN, Durability
 from logstore.segments import manifest as manifests
-from logstore.segments.catalog import Catalog
+from logstore.segments.catalog import DEFAULT_GROUP, Catalog
 from logstore.segments.catalog_sections import catalog_of
 from logstore.segments.disk_errors import reading
 from logstore.segments.footer import GroupRange
 from logstore.segments.inventory import newest_footer, take_inventory
 from logstore.segments.reader import SegmentReader
+from logstore.segments.search import Finder
 from logstore.segments.segment import segment_name
 from logstore.segments.tail import make_plan
 from logstore.visible import Intervals, View
@@ -31,12 +35,18 @@ class _Frames:
     """The frames in the files of one log, as a view wants them."""
 
     def __init__(
-        self, directory: Directory, manifest: manifests.Manifest, names: list[str], end_lsn: int
+        self,
+        directory: Directory,
+        manifest: manifests.Manifest,
+        names: list[str],
+        end_lsn: int,
+        tail_lsn: int,
     ) -> None:
         self._directory = directory
         self._manifest = manifest
         self._names = names
         self._end_lsn = end_lsn
+        self._tail_lsn = tail_lsn
 
     def start(self) -> int:
         return self._manifest.start_lsn
@@ -51,9 +61,26 @@ class _Frames:
             end = min(limit, self._end_lsn)
             yield from reader.chunks(position, lambda: end, self._names, kinds=kinds, copy=copy)
 
+    def chunks_back(
+        self, limit: int, floor: int, kinds: int, *, copy: bool = True
+    ) -> Iterator[list[Record]]:
+        if limit > floor:
+            uuid, tail_lsn = self._manifest.uuid, self._tail_lsn
+            with SegmentReader(self._directory, uuid, tail_lsn=tail_lsn) as reader:
+                yield from reader.chunks_back(limit, floor, self._names, kinds=kinds, copy=copy)
+
     def load(self, lsn: int, kinds: int) -> Record:
         with SegmentReader(self._directory, self._manifest.uuid) as reader:
             return reader.load(lsn, self._end_lsn, self._names, kinds=kinds)
+
+
+class _Shown(TypedDict):
+    """What a view shows."""
+
+    group: str | None
+    uncommitted: bool
+    reverted: bool
+    copy: bool
 
 
 class FilesAlone:
@@ -65,20 +92,24 @@ class FilesAlone:
     Attributes:
         path: The data directory.
         manifest: What the log consists of.
+        start_lsn: Its oldest record.
         end_lsn: Where its last whole record ends.
     """
 
     def __init__(self, directory: Directory, manifest: manifests.Manifest) -> None:
         self.path = directory.path
         self.manifest = manifest
+        self.start_lsn = manifest.start_lsn
         self._directory = directory
         self._tail = take_inventory(directory, manifest).tail
         newest = newest_footer(directory, manifest)
         plan = make_plan(directory, manifest, self._tail, newest, synced_lsn=0, written_lsn=0)
         self._footer = plan.steps[-1].footer if plan.steps else newest
         self.end_lsn = plan.end_lsn
-        names = self._footer.names() if self._footer else []
-        self._frames = _Frames(directory, manifest, names, self.end_lsn)
+        names = self._footer.names() if self._footer else [DEFAULT_GROUP]
+        # What the manifest does not list as sealed may have a footer that power loss has torn.
+        self._tail_lsn = min(self._tail, default=MAXIMUM_LSN)
+        self._frames = _Frames(directory, manifest, names, self.end_lsn, self._tail_lsn)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -113,6 +144,7 @@ class FilesAlone:
         *,
         durability: Durability = "synced",
         group: str | None = None,
+        reverse: bool = False,
         uncommitted: bool = False,
         reverted: bool = False,
     ) -> Iterator[Record]:
@@ -120,16 +152,55 @@ class FilesAlone:
 
         Raises:
             NotFound: There is no such group, or `start` is below the oldest record.
+            InvalidLSN: `start` is no record's, or behind the end.
         """
+        self._known_group(group)
+        first = self.start_lsn if start is None else start
+        if first < self.start_lsn:
+            raise NotFound(f"the oldest record is at LSN {self.start_lsn}", lsn=first)
+        if first > self.end_lsn:
+            raise InvalidLSN("nothing is appended there yet", lsn=first)
+        hidden = Intervals(self._catalog().hidden)
+        what = _Shown(group=group, uncommitted=uncommitted, reverted=reverted, copy=True)
+        if reverse:
+            pieces = BackwardView(self._frames, hidden, **what).pieces_back(
+                self.end_lsn, first, end
+            )
+        else:
+            pieces = View(self._frames, hidden, **what).pieces(first, self.end_lsn, end)
+        return (record for piece in pieces for record in piece.records)
+
+    def lsn_at(self, time: datetime) -> int:
+        """Return an LSN before which nothing was appended at or after a time; as `Log.lsn_at`."""
+        if self.end_lsn == self.start_lsn:
+            return self.start_lsn  # there is nothing, and perhaps no segment
+        finder = Finder(
+            self._directory, self.manifest.uuid, lambda: self.end_lsn, tail_lsn=self._tail_lsn
+        )
+        return finder.lsn_at(round(time.timestamp() * 1e9))
+
+    def replay(
+        self,
+        group: str,
+        apply: Callable[[Record], object],
+        *,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> int:
+        """Call `apply` with every record of a group that is still needed; as `Log.replay`."""
+        number = self._frames.names().index(self._known_group(group))
+        done = self._catalog().checkpointed(number)
+        reach = self.start_lsn, self.end_lsn
+        return apply_needed(self.read(group=group), done, apply, reach, progress)
+
+    def _catalog(self) -> Catalog:
+        # Not from the files' footers: a power loss may have torn the last one.
+        return catalog_of(self._footer)
+
+    def _known_group(self, group: str | None) -> str:
         names = self._frames.names()
         if group is not None and group not in names:
             raise NotFound(f"there is no group {group!r}; there are {', '.join(names)}")
-        # Not from the files' footers: a power loss may have torn the last one.
-        hidden = Intervals(catalog_of(self._footer).hidden)
-        view = View(self._frames, hidden, group=group, uncommitted=uncommitted, reverted=reverted)
-        first = self.manifest.start_lsn if start is None else start
-        for piece in view.pieces(first, self.end_lsn, end):
-            yield from piece.records
+        return group or names[0]
 
     def summary(self) -> dict[str, Any]:
         """Say what the files say, in JSON's types."""

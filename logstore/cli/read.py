@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import TypedDict
 
 import click
 
@@ -17,18 +16,10 @@ from logstore.cli.arguments import (
 )
 from logstore.cli.attaching import open_to_read
 from logstore.cli.files_alone import FilesAlone
+from logstore.cli.progress import bytes_bar, told
 from logstore.cli.records import FORMATS, format_option
-from logstore.errors import NotRunning
+from logstore.log import Log
 from logstore.lsn import Durability
-
-
-class _Choice(TypedDict):
-    """What is read the same way from a service and from the files."""
-
-    durability: Durability
-    group: str | None
-    uncommitted: bool
-    reverted: bool
 
 
 @click.command()
@@ -39,7 +30,8 @@ class _Choice(TypedDict):
     "--since",
     type=parsed_time,
     metavar="TIME",
-    help="Begin at this ISO time, local if no zone is given; a little that is older may come too.",
+    help="Begin at this ISO time, local if no zone is given, or so long ago: 2h. A little that is "
+    "older may come too.",
 )
 @click.option("--reverse", is_flag=True, help="The newest first.")
 @durability_option("synced", "Print only what has reached this level.")
@@ -67,12 +59,13 @@ def command(
 
     Prints what is there now and ends; a transaction's records together, where its commit is.
     Without a running service, LOG must be a directory, and everything that its files hold is
-    printed; --since and --reverse need a running service.
+    printed. A bar on the terminal shows how far it is if the output goes elsewhere.
 
     \b
     Examples:
       logstore read orders
       logstore read orders --since 2026-01-31T18:00
+      logstore read orders --since 10min --group invoices
       logstore read orders --reverse | head
       logstore read data/orders --start 4096 --format json
     """
@@ -80,18 +73,30 @@ def command(
         raise click.UsageError("--since and --start exclude each other")
     encode = FORMATS[form]
     write = sys.stdout.buffer.write
-    with open_to_read(log) as opened:
-        what = _Choice(
-            durability=durability, group=group, uncommitted=uncommitted, reverted=reverted
+    with open_to_read(log) as opened, bytes_bar("read") as tell:
+        if since is not None:
+            start = opened.lsn_at(since)
+        records = opened.read(
+            start,
+            end,
+            durability=durability,
+            group=group,
+            reverse=reverse,
+            uncommitted=uncommitted,
+            reverted=reverted,
         )
-        if not isinstance(opened, FilesAlone):
-            records = opened.read(start, end, since=since, reverse=reverse, **what)
-        elif since is None and not reverse:
-            records = opened.read(start, end, **what)
-        else:
-            raise NotRunning(
-                "--since and --reverse need a running service; "
-                f"`logstore serve {opened.path}` starts one"
-            )
+        if tell is not None:
+            first, last = _reach(opened, start, end)
+            records = told(records, *((last, first) if reverse else (first, last)), tell)
         for record in records:
             write(encode(record))
+
+
+def _reach(opened: Log | FilesAlone, start: int | None, end: int | None) -> tuple[int, int]:
+    """Return from where to where is read, for the bar."""
+    if isinstance(opened, FilesAlone):
+        first, last = opened.start_lsn, opened.end_lsn
+    else:
+        marks = opened.watermarks()
+        first, last = marks.start, marks.synced
+    return first if start is None else start, last if end is None else min(end, last)

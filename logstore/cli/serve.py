@@ -28,7 +28,7 @@ from logstore.options import Options
 @click.option(
     "--retain-age",
     metavar="TIME",
-    help="Drop segments whose records are all older, needed or not: 86400s; 0: never.",
+    help="Drop segments whose records are all older, needed or not: 7d; 0: never.",
 )
 @click.option(
     "--recovery",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 import logstore
-from logstore.cli.arguments import json_option, log_argument
+from logstore.cli.arguments import json_option, log_argument, parsed_seconds
 from logstore.cli.attaching import attach
 from logstore.cli.output import column_lines, count_text, print_json, size_text
 from logstore.cli.status_text import client_lines, head_lines, histogram_lines, watermark_lines
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from logstore.status import Status
 
 _BAR_WIDTH: Final = 40
+_SHORTEST_S: Final = 0.05
 
 
 @click.command()
@@ -28,11 +29,11 @@ _BAR_WIDTH: Final = 40
 @click.option("--once", is_flag=True, help="Print one picture and end.")
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.05),
-    default=0.25,
+    type=parsed_seconds,
+    default="250ms",
     show_default=True,
-    metavar="SECONDS",
-    help="Time between two looks.",
+    metavar="TIME",
+    help="Time between two looks, 50ms at least.",
 )
 @json_option
 def command(log: str, once: bool, interval: float, as_json: bool) -> None:
@@ -45,6 +46,8 @@ def command(log: str, once: bool, interval: float, as_json: bool) -> None:
       logstore top orders
       logstore top orders --once --json
     """
+    if interval < _SHORTEST_S:
+        raise click.BadParameter("--interval is 50ms at least")
     with attach(log, read_only=True) as opened:
         if as_json or once:
             _print(opened, interval, once, as_json)

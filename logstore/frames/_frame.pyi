@@ -5,7 +5,7 @@ may be called by many threads at once. Nothing here blocks or touches a file. An
 its field's range is a ValueError.
 """
 
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 from typing_extensions import Buffer
 
@@ -190,6 +190,8 @@ def find(
         `END` at the limit or before a record of the group with a higher seq; `SHORT`; `BAD`.
     """
 
+_PartSet: TypeAlias = tuple[int, int, int, int, bool, bytes]
+
 @final
 class Survey:
     """What a range of frames holds, fed piece by piece, without making a record of each.
@@ -235,10 +237,6 @@ class Survey:
         """How many `DATA` and `TXN_PART` frames there are."""
 
     @property
-    def part_count(self) -> int:
-        """How many of them are `TXN_PART`."""
-
-    @property
     def digest(self) -> int:
         """CRC-32C of all bytes from the start to `end_lsn`, padding included."""
 
@@ -252,13 +250,33 @@ class Survey:
         The range is over all frames with a seq, the count over `DATA` and `TXN_PART` only.
         """
 
-    def points(self) -> list[tuple[int, int, int]]:
-        """List (id, seq, lsn) of every stride-th record of each group, from its first, by LSN."""
+    def points(self, start: int = 0, /) -> list[tuple[int, int, int]]:
+        """List (id, seq, lsn) of every stride-th record of each group, from its first, by LSN.
+
+        Args:
+            start: So many, that were listed before, are left out.
+        """
 
     def system(self) -> list[tuple[int, int, int, int, bytes]]:
         """List (lsn, kind, group, seq, payload) of all frames but `DATA` and `TXN_PART`, by LSN.
 
         The payload of an `ABORT` is left out.
+        """
+
+    def marks(self) -> list[tuple[int, int, int, int, bytes]]:
+        """List the `MARK` frames, as `system` does."""
+
+    def effects(self) -> list[tuple[int, int, int, int, bytes] | _PartSet] | None:
+        """List what is left to be said of the range when its records and marks are known.
+
+        That is, in the order of the log, the frames of `system` without marks, and without the
+        commits of transactions that begin here too; and what the other transactions have taken,
+        before the frame that ends them or else at the end: (transaction, `TXN_PART`, group,
+        LSN of the last part, whether the first part is here, ranges of seqs), the ranges as pairs
+        of u64 in this machine's order.
+
+        Returns:
+            None if a part makes no sense: then only a judgement of each frame tells where.
         """
 
 def resync(buffer: Buffer, lsn: int, salt: int, limit_lsn: int) -> int:

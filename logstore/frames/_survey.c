@@ -99,7 +99,9 @@ static int append_new(PyObject *list, PyObject *item)
 
 /* The lists below read the survey while they make tuples. A collection that this starts may run
  * Python code, but that code cannot feed: `in_use` stays set until the list is whole. */
-static PyObject *listed(PyObject *self, int (*fill)(PyObject *list, const struct ls_survey *survey))
+typedef int filling(PyObject *list, const struct ls_survey *survey, size_t start);
+
+static PyObject *listed(PyObject *self, filling *fill, size_t start)
 {
     Survey *object = (Survey *)self;
     struct ls_survey *survey = survey_of(self);
@@ -108,16 +110,17 @@ static PyObject *listed(PyObject *self, int (*fill)(PyObject *list, const struct
     if (list == NULL)
         return NULL;
     object->in_use = true;
-    if (fill(list, survey) < 0)
+    if (fill(list, survey, start) < 0)
         Py_CLEAR(list);
     object->in_use = false;
     return list;
 }
 
-static int fill_groups(PyObject *list, const struct ls_survey *survey)
+static int fill_groups(PyObject *list, const struct ls_survey *survey, size_t start)
 {
     const struct ls_group_range *range = survey->groups.items;
 
+    (void)start;
     for (size_t id = 0; id < survey->groups.count; id++, range++) {
         if (!range->seen)
             continue;
@@ -130,50 +133,129 @@ static int fill_groups(PyObject *list, const struct ls_survey *survey)
     return 0;
 }
 
-static int fill_points(PyObject *list, const struct ls_survey *survey)
+static int fill_points(PyObject *list, const struct ls_survey *survey, size_t start)
 {
-    const struct ls_point *point = survey->points.items;
+    const struct ls_point *points = survey->points.items;
 
-    for (size_t left = survey->points.count; left != 0; left--, point++)
-        if (append_new(list, Py_BuildValue("(IKK)", (unsigned)point->group,
-                                           (unsigned long long)point->seq,
-                                           (unsigned long long)point->lsn)) < 0)
+    for (size_t i = start; i < survey->points.count; i++)
+        if (append_new(list, Py_BuildValue("(IKK)", (unsigned)points[i].group,
+                                           (unsigned long long)points[i].seq,
+                                           (unsigned long long)points[i].lsn)) < 0)
             return -1;
     return 0;
 }
 
-static int fill_system(PyObject *list, const struct ls_survey *survey)
+static int append_frame(PyObject *list, const struct ls_survey *survey,
+                        const struct ls_system_frame *frame)
+{
+    const char *payloads = survey->payloads.items;
+    const char *payload = frame->payload_length ? payloads + frame->payload_offset : "";
+
+    return append_new(list, Py_BuildValue("(KIIKy#)", (unsigned long long)frame->lsn,
+                                          (unsigned)frame->kind, (unsigned)frame->group,
+                                          (unsigned long long)frame->seq, payload,
+                                          (Py_ssize_t)frame->payload_length));
+}
+
+static int fill_system(PyObject *list, const struct ls_survey *survey, size_t start)
 {
     const struct ls_system_frame *frame = survey->system.items;
-    const char *payloads = survey->payloads.items;
 
-    for (size_t left = survey->system.count; left != 0; left--, frame++) {
-        const char *payload = frame->payload_length ? payloads + frame->payload_offset : "";
-        if (append_new(list, Py_BuildValue("(KIIKy#)", (unsigned long long)frame->lsn,
-                                           (unsigned)frame->kind, (unsigned)frame->group,
-                                           (unsigned long long)frame->seq, payload,
-                                           (Py_ssize_t)frame->payload_length)) < 0)
+    (void)start;
+    for (size_t left = survey->system.count; left != 0; left--, frame++)
+        if (append_frame(list, survey, frame) < 0)
+            return -1;
+    return 0;
+}
+
+static int fill_marks(PyObject *list, const struct ls_survey *survey, size_t start)
+{
+    const struct ls_system_frame *frame = survey->system.items;
+
+    (void)start;
+    for (size_t left = survey->system.count; left != 0; left--, frame++)
+        if (frame->kind == LS_MARK && append_frame(list, survey, frame) < 0)
+            return -1;
+    return 0;
+}
+
+/* Append what one transaction has: its LSN, its kind, then for each group what is in it. */
+static int append_parts(PyObject *list, const struct ls_transaction_parts *one)
+{
+    for (const struct ls_part_set *set = one->sets; set != NULL; set = set->next)
+        if (set->count != 0 &&
+            append_new(list, Py_BuildValue("(KIIKOy#)", (unsigned long long)one->id,
+                                           (unsigned)LS_TXN_PART, (unsigned)set->group,
+                                           (unsigned long long)set->last_lsn,
+                                           one->begun ? Py_True : Py_False,
+                                           (const char *)set->ranges,
+                                           (Py_ssize_t)(set->count * sizeof *set->ranges))) < 0)
+            return -1;
+    return 0;
+}
+
+static int fill_effects(PyObject *list, const struct ls_survey *survey, size_t start)
+{
+    const struct ls_system_frame *frames = survey->system.items;
+    const struct ls_transaction_parts *ended = survey->parts.ended;
+
+    (void)start;
+    for (size_t i = 0; i <= survey->system.count; i++) {
+        for (; ended != NULL && ended->ended_before == i; ended = ended->next)
+            if (append_parts(list, ended) < 0)
+                return -1;
+        if (i < survey->system.count && frames[i].kind != LS_MARK && !frames[i].settled &&
+            append_frame(list, survey, frames + i) < 0)
             return -1;
     }
+    for (size_t i = 0; i < survey->parts.bucket_count; i++)
+        for (const struct ls_transaction_parts *one = survey->parts.buckets[i]; one; one = one->next)
+            if (append_parts(list, one) < 0)
+                return -1;
     return 0;
 }
 
 static PyObject *survey_groups(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    return listed(self, fill_groups);
+    return listed(self, fill_groups, 0);
 }
 
-static PyObject *survey_points(PyObject *self, PyObject *unused)
+static PyObject *survey_points(PyObject *self, PyObject *args)
 {
-    (void)unused;
-    return listed(self, fill_points);
+    Py_ssize_t start = 0;
+
+    if (!PyArg_ParseTuple(args, "|n:points", &start))
+        return NULL;
+    if (start < 0) {
+        PyErr_SetString(PyExc_ValueError, "start must not be negative");
+        return NULL;
+    }
+    return listed(self, fill_points, (size_t)start);
 }
 
 static PyObject *survey_system(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    return listed(self, fill_system);
+    return listed(self, fill_system, 0);
+}
+
+static PyObject *survey_marks(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return listed(self, fill_marks, 0);
+}
+
+static PyObject *survey_effects(PyObject *self, PyObject *unused)
+{
+    const struct ls_survey *survey = survey_of(self);
+
+    (void)unused;
+    if (survey == NULL)
+        return NULL;
+    if (survey->parts.odd)
+        Py_RETURN_NONE;
+    return listed(self, fill_effects, 0);
 }
 
 static uint64_t end_lsn(const struct ls_survey *survey)
@@ -189,11 +271,6 @@ static uint64_t batch_lsn(const struct ls_survey *survey)
 static uint64_t record_count(const struct ls_survey *survey)
 {
     return survey->record_count;
-}
-
-static uint64_t part_count(const struct ls_survey *survey)
-{
-    return survey->part_count;
 }
 
 static uint64_t digest(const struct ls_survey *survey)
@@ -214,7 +291,6 @@ struct field {
 static struct field end_lsn_field = {end_lsn};
 static struct field batch_lsn_field = {batch_lsn};
 static struct field record_count_field = {record_count};
-static struct field part_count_field = {part_count};
 static struct field digest_field = {digest};
 static struct field proof_lsn_field = {proof_lsn};
 
@@ -231,7 +307,6 @@ static PyGetSetDef survey_fields[] = {
     {"batch_lsn", survey_get, NULL,
      "Where the unfinished batch at the end starts; end_lsn if there is none.", &batch_lsn_field},
     {"record_count", survey_get, NULL, "DATA and TXN_PART frames.", &record_count_field},
-    {"part_count", survey_get, NULL, "TXN_PART frames.", &part_count_field},
     {"digest", survey_get, NULL, "CRC-32C of all bytes up to end_lsn.", &digest_field},
     {"proof_lsn", survey_get, NULL, "Everything below was durable, says some frame.",
      &proof_lsn_field},
@@ -246,12 +321,19 @@ static PyMethodDef survey_methods[] = {
     {"groups", survey_groups, METH_NOARGS,
      "groups($self, /)\n--\n\n"
      "List (id, first_seq, last_seq, record_count) of each group, by id."},
-    {"points", survey_points, METH_NOARGS,
-     "points($self, /)\n--\n\n"
+    {"points", survey_points, METH_VARARGS,
+     "points($self, start=0, /)\n--\n\n"
      "List (id, seq, lsn) of every stride-th record of each group, in log order."},
     {"system", survey_system, METH_NOARGS,
      "system($self, /)\n--\n\n"
      "List (lsn, kind, group, seq, payload) of the frames that are not records."},
+    {"marks", survey_marks, METH_NOARGS,
+     "marks($self, /)\n--\n\n"
+     "List the MARK frames among those of system()."},
+    {"effects", survey_effects, METH_NOARGS,
+     "effects($self, /)\n--\n\n"
+     "List what the range does to transactions, checkpoints, names and reverts; None if a part of "
+     "a transaction is odd."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -13,6 +13,7 @@
 void ls_survey_begin(struct ls_survey *survey, uint64_t lsn, uint32_t salt, uint64_t stride)
 {
     *survey = (struct ls_survey){.end_lsn = lsn, .salt = salt, .stride = stride};
+    ls_parts_begin(&survey->parts);
 }
 
 void ls_survey_end(struct ls_survey *survey)
@@ -21,6 +22,7 @@ void ls_survey_end(struct ls_survey *survey)
     free(survey->points.items);
     free(survey->system.items);
     free(survey->payloads.items);
+    ls_parts_end(&survey->parts);
 }
 
 /* Make room for `more` items behind the last one; the new room is zero. */
@@ -81,8 +83,63 @@ static bool note_record(struct ls_survey *survey, const struct ls_frame *header)
             .seq = header->seq, .lsn = header->lsn, .group = header->group};
     range->record_count++;
     survey->record_count++;
-    survey->part_count += header->kind == LS_TXN_PART;
     return true;
+}
+
+/* A little-endian number in a payload. */
+static uint64_t number_at(const unsigned char *bytes)
+{
+    uint64_t number = 0;
+
+    for (int i = 7; i >= 0; i--)
+        number = number << 8 | bytes[i];
+    return number;
+}
+
+static bool is_position(uint64_t lsn)
+{
+    return lsn != 0 && lsn % LS_ALIGNMENT == 0;
+}
+
+/* A part of a transaction: a record, and one of the seqs that the transaction has. */
+static bool note_part(struct ls_survey *survey, const struct ls_frame *header,
+                      const unsigned char *payload)
+{
+    struct ls_part_set *set;
+    uint64_t id = header->size - 1 < 8 ? 0 : number_at(payload);
+
+    if (!is_position(id)) {
+        survey->parts.odd = true;
+        return note_record(survey, header);
+    }
+    set = ls_parts_room(&survey->parts, id, header->lsn, header->group);
+    if (set == NULL || !note_record(survey, header))
+        return false;
+    ls_parts_add(&survey->parts, set, header->seq, header->lsn);
+    return true;
+}
+
+/* Whether a commit frame says what it should: the transaction, its last part, how many parts. */
+static bool is_commit(const unsigned char *payload, uint32_t length)
+{
+    return length == 24 && is_position(number_at(payload)) && is_position(number_at(payload + 8)) &&
+           number_at(payload + 8) >= number_at(payload) && number_at(payload + 16) != 0;
+}
+
+/* What a frame that is no record does to transactions; true if that is all there is to it. */
+static bool settle(struct ls_survey *survey, const struct ls_frame *header,
+                   const unsigned char *payload)
+{
+    struct ls_parts *parts = &survey->parts;
+    size_t count = survey->system.count;
+
+    if (header->kind == LS_TXN_COMMIT && header->seq == 0 && is_commit(payload, header->size - 1))
+        return ls_parts_commit(parts, number_at(payload), count);
+    if ((header->kind == LS_TXN_COMMIT || header->kind == LS_TXN_ABORT) && header->size - 1 >= 8)
+        ls_parts_abort(parts, number_at(payload), count);
+    if (header->kind == LS_REVERT)
+        ls_parts_abort_all(parts, count);
+    return false;
 }
 
 static bool note_system(struct ls_survey *survey, const struct ls_frame *header,
@@ -100,9 +157,11 @@ static bool note_system(struct ls_survey *survey, const struct ls_frame *header,
         return false;
     if (range != NULL)
         note_seq(range, header->seq);
-    ((struct ls_system_frame *)system->items)[system->count++] = (struct ls_system_frame){
+    ((struct ls_system_frame *)system->items)[system->count] = (struct ls_system_frame){
         .lsn = header->lsn, .seq = header->seq, .payload_offset = payloads->count,
-        .payload_length = kept, .group = header->group, .kind = header->kind};
+        .payload_length = kept, .group = header->group, .kind = header->kind,
+        .settled = settle(survey, header, payload)};
+    system->count++;
     if (kept != 0)
         memcpy((unsigned char *)payloads->items + payloads->count, payload, kept);
     payloads->count += kept;
@@ -121,10 +180,16 @@ static void note_batch(struct ls_survey *survey, const struct ls_frame *header)
 static bool take_in(struct ls_survey *survey, const struct ls_frame *header,
                     const unsigned char *payload)
 {
-    bool record = header->kind == LS_DATA || header->kind == LS_TXN_PART;
     uint64_t proof = ls_frame_proof(header);
+    bool fits;
 
-    if (!(record ? note_record(survey, header) : note_system(survey, header, payload)))
+    if (header->kind == LS_DATA)
+        fits = note_record(survey, header);
+    else if (header->kind == LS_TXN_PART)
+        fits = note_part(survey, header, payload);
+    else
+        fits = note_system(survey, header, payload);
+    if (!fits)
         return false;
     note_batch(survey, header);
     if (proof > survey->proof_lsn)

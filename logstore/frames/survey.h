@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "frames/frame.h"
+#include "frames/parts.h"
 
 /* A growing array; each user knows the type of its items. */
 struct ls_array {
@@ -43,6 +44,7 @@ struct ls_system_frame {
     uint32_t payload_length;
     uint16_t group;
     uint8_t kind;
+    bool settled; /* the commit of a transaction that begins here too: nothing is left to tell */
 };
 
 struct ls_survey {
@@ -50,7 +52,6 @@ struct ls_survey {
     uint64_t batch_lsn;    /* where the unfinished batch at the end starts, while in_batch */
     uint64_t proof_lsn;    /* the greatest claim of any frame */
     uint64_t record_count;
-    uint64_t part_count;   /* those of the records that are TXN_PART */
     uint64_t stride;       /* records of a group from one point to the next */
     uint32_t salt;
     uint32_t digest;       /* CRC-32C of all bytes from the start to end_lsn */
@@ -59,6 +60,7 @@ struct ls_survey {
     struct ls_array points;   /* struct ls_point, in the order of the log */
     struct ls_array system;   /* struct ls_system_frame, in the order of the log */
     struct ls_array payloads; /* unsigned char */
+    struct ls_parts parts;    /* what transactions have that do not begin and commit here */
 };
 
 /* Start at `lsn` with nothing seen. `stride` is at least 1. */

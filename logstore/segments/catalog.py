@@ -212,6 +212,16 @@ class Catalog:
         one.last_lsn = max(one.last_lsn, last_lsn)
         one.part_count += last_seq - first_seq + 1
 
+    def apply_part_set(self, transaction: int, group: int, seqs: RangeSet, last_lsn: int) -> None:
+        """Take in many parts of a transaction in one group, after `begin`."""
+        one = self.open.get(transaction)
+        if one is None:
+            self.checkpoint(group, seqs)
+            return
+        one.seqs.setdefault(group, RangeSet()).update(seqs)
+        one.last_lsn = max(one.last_lsn, last_lsn)
+        one.part_count += seqs.count
+
     def _group(self, group: int) -> GroupState:
         return self.groups.setdefault(group, GroupState(f"#{group}"))
 

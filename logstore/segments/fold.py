@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from logstore.errors import Corruption, IncompatibleFormat
 from logstore.files import Directory
@@ -19,6 +19,9 @@ from logstore.segments.ranges import RangeSet
 from logstore.segments.segment import bases_of, header_from, placed, read_header, segment_name
 from logstore.segments.survey import CHUNK, survey_segment
 
+_Frame: TypeAlias = tuple[int, int, int, int, bytes]
+_PartSet: TypeAlias = tuple[int, int, int, int, bool, bytes]
+
 _KNOWN_KINDS: Final[frozenset[int]] = frozenset(Kind)
 _RECORDS: Final = 1 << Kind.DATA
 _OTHERS: Final = sum(1 << kind for kind in Kind if kind not in (Kind.DATA, Kind.MARK))
@@ -29,8 +32,8 @@ def folded(
 ) -> Catalog:
     """Return the catalog at the end of a surveyed segment; `previous` is the footer before it.
 
-    Reads the segment once more only if it has parts of transactions, or seqs that no record has
-    and no abandoned reservation explains.
+    Reads the segment once more only if it has seqs that no record has and no abandoned reservation
+    explains, or a part of a transaction that makes no sense.
 
     Raises:
         Corruption: A frame that is valid by its checksum has contents that make no sense.
@@ -47,12 +50,13 @@ def fold(
 ) -> None:
     """Carry a catalog over the frames of the next segment, as `folded` does."""
     catalog.begin_segment(header.base_lsn, header.epoch)
-    system = survey.system()
-    for lsn, kind, _, _, _ in system:
+    effects = survey.effects()
+    frames = survey.system() if effects is None else effects
+    for lsn, kind, *_ in frames:
         if kind not in _KNOWN_KINDS and not kind & IGNORABLE:
             error = IncompatibleFormat(f"frames of kind {kind} are not known here")
             raise placed(error, header, lsn)
-    aborted = [(group, seq) for _, kind, group, seq, _ in system if kind == Kind.ABORT and seq]
+    aborted = [(group, seq) for _, kind, group, seq, *_ in frames if kind == Kind.ABORT and seq]
     unexplained = _has_unexplained_gaps(survey, set(aborted))
     for group, first_seq, _, _ in survey.groups():
         # A writer that died in the middle of a batch has taken more seqs than its one abort
@@ -60,15 +64,14 @@ def fold(
         last_seq = catalog.groups[group].last_seq if group in catalog.groups else 0
         if first_seq > last_seq + 1:
             catalog.checkpoint(group, [(last_seq + 1, first_seq - 1)])
-    if survey.part_count or unexplained:
+    if effects is None or unexplained:
         kinds = _OTHERS | _RECORDS if unexplained else _OTHERS
         folder = _Folder(catalog, header)
         for records in scanned(directory, fd, header, survey.end_lsn, kinds):
             folder.take(records)
         folder.finish(survey if unexplained else None)
     else:
-        for frame in system:
-            _apply(catalog, header, *frame)
+        _apply_effects(catalog, header, effects)
     for group, _, last_seq, _ in survey.groups():
         if last_seq:
             catalog.note_seq(group, last_seq)
@@ -162,6 +165,19 @@ def scanned(
             size *= 2  # The frame is larger than what was read.
         lsn = next_lsn
         yield records
+
+
+def _apply_effects(
+    catalog: Catalog, header: SegmentHeader, effects: list[_Frame | _PartSet]
+) -> None:
+    for effect in effects:
+        if len(effect) == 5:
+            _apply(catalog, header, *effect)
+            continue
+        transaction, _, group, last_lsn, begun, ranges = effect
+        if begun and transaction not in catalog.open:
+            catalog.begin(transaction)
+        catalog.apply_part_set(transaction, group, RangeSet.of_pairs(ranges), last_lsn)
 
 
 def _apply(

@@ -10,7 +10,7 @@ from typing import Final
 
 from logstore.errors import Corruption
 from logstore.files import Directory
-from logstore.format import Kind, SegmentHeader, decode_mark
+from logstore.format import SegmentHeader, decode_mark
 from logstore.frames import SHORT, Survey
 from logstore.segments.disk_errors import reading
 from logstore.segments.footer import STRIDE, GroupRange, TimePoint, footer_from
@@ -66,6 +66,7 @@ class GrowingSegment:
         self._header = header
         self._survey = Survey(header.base_lsn, header.salt, STRIDE)
         self._points: dict[int, Points] = {}
+        self._point_count = 0
         self._listed = -_RELIST_RECORDS
         self._indexed_lsn = header.base_lsn
         self._times: list[TimePoint] = []
@@ -112,16 +113,18 @@ class GrowingSegment:
             directory.close_file(fd)
 
     def _list_points(self) -> None:
-        points: dict[int, list[tuple[int, int]]] = {}
-        for number, seq, lsn in self._survey.points():
-            points.setdefault(number, []).append((seq, lsn))
-        self._points = {number: Points(listed) for number, listed in points.items()}
+        fresh: dict[int, list[tuple[int, int]]] = {}
+        listed = self._survey.points(self._point_count)
+        for number, seq, lsn in listed:
+            fresh.setdefault(number, []).append((seq, lsn))
+        for number, more in fresh.items():
+            self._points[number] = self._points.get(number, Points()).extended(more)
+        self._point_count += len(listed)
         self._listed = self._survey.record_count
         self._indexed_lsn = self._survey.end_lsn
         self._times = [
             TimePoint(decode_mark(payload)[0], lsn)
-            for lsn, kind, _, _, payload in self._survey.system()
-            if kind == Kind.MARK
+            for lsn, _, _, _, payload in self._survey.marks()
         ]
 
 

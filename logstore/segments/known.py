@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from logstore.errors import Corruption, NotFound
 from logstore.files import Directory
+from logstore.lsn import MAXIMUM_LSN
 from logstore.segments.disk_errors import reading
 from logstore.segments.footer import GroupRange
 from logstore.segments.index import Footers, GrowingSegment, SegmentIndex
@@ -26,6 +27,7 @@ class KnownSegments:
         uuid: The log that all segments must belong to.
         limit: Says how far the files have been written, always a frame's end.
         removed: Gives another number once a segment has been removed; None if nothing tells.
+        tail_lsn: Segments that begin here or behind are surveyed, whatever footers they have.
 
     Attributes:
         sealed: Where segments with a footer begin, in order.
@@ -37,12 +39,14 @@ class KnownSegments:
         directory: Directory,
         uuid: bytes,
         limit: Callable[[], int],
-        removed: Callable[[], int] | None,
+        removed: Callable[[], int] | None = None,
+        tail_lsn: int = MAXIMUM_LSN,
     ) -> None:
         self.directory = directory
         self.uuid = uuid
         self.limit = limit
         self.removed = removed
+        self.tail_lsn = tail_lsn
         self.footers = Footers(directory, uuid)
         self.sealed: list[int] = []
         self.growing: dict[int, GrowingSegment] = {}
@@ -67,21 +71,24 @@ class KnownSegments:
 
     def refresh(self) -> None:
         """List the directory, and see which segments have been sealed since."""
-        if self.removed is not None:
-            # Order: before the listing; what is removed after this is a reason to list again.
-            self._seen_removed = self.removed()
+        # Order: asked before the listing; what is removed after this is a reason to list again.
+        removed = -1 if self.removed is None else self.removed()
         with reading("the data directory"):
             bases = bases_of(self.directory.names())
         for base in {*self.sealed, *self.growing} - set(bases):
             self.footers.forget(base)
         count = len(bases)
         growing: dict[int, GrowingSegment] = {}
-        while count and self.footers.get(bases[count - 1]) is None:
+        while count and self._is_growing(bases[count - 1]):
             count -= 1
             base = bases[count]
             growing[base] = self.growing.get(base) or self._begun(base)
         self.sealed = bases[:count]
         self.growing = dict(sorted(growing.items()))
+        self._seen_removed = removed
+
+    def _is_growing(self, base: int) -> bool:
+        return base >= self.tail_lsn or self.footers.get(base) is None
 
     def _begun(self, base: int) -> GrowingSegment:
         return GrowingSegment(read_header(self.directory, segment_name(base), uuid=self.uuid))

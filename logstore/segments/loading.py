@@ -99,10 +99,11 @@ class Loader:
 
     def _renew(self) -> None:
         """Begin anew with a list of the segments that there are now."""
-        # Order: before the listing; what is removed after this is a reason to list again.
-        self._seen_removed = self._removed()
+        # Order: asked before the listing; what is removed after this is a reason to list again.
+        removed = self._removed()
         self._list()
         self._forget()
+        self._seen_removed = removed
 
     def _list(self) -> None:
         with self._finder.lock:

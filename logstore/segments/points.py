@@ -29,6 +29,12 @@ class Points(Sequence[Point]):
             self._seqs.append(seq)
             self._lsns.append(lsn)
 
+    def extended(self, more: Iterable[tuple[int, int]]) -> Self:
+        """Return these points and more of them, pairs of seq and LSN, behind."""
+        points = type(self)(more)
+        points._seqs, points._lsns = self._seqs + points._seqs, self._lsns + points._lsns
+        return points
+
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Read u64 seq, u64 LSN, little-endian, of each point."""

@@ -59,8 +59,16 @@ class RangeSet:
 
     def update(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Add all of these closed ranges; another set is one such."""
+        if isinstance(ranges, RangeSet) and self._is_before(ranges):
+            self._firsts += ranges._firsts
+            self._lasts += ranges._lasts
+            return
         for first, last in ranges:
             self.add(first, last)
+
+    def _is_before(self, other: RangeSet) -> bool:
+        """Tell whether all of another set is behind this one, and does not touch it."""
+        return not self or (bool(other) and other._firsts[0] > self._lasts[-1] + 1)
 
     def union(self, ranges: Iterable[tuple[int, int]]) -> Self:
         """Return a new set with these closed ranges added."""
@@ -166,6 +174,14 @@ class RangeSet:
         flat = array("Q", bytes(_RANGE_SIZE * len(self._firsts)))
         flat[0::2], flat[1::2] = self._firsts, self._lasts
         return _COUNT.pack(len(self._firsts), 0) + _little(flat).tobytes()
+
+    @classmethod
+    def of_pairs(cls, data: bytes) -> Self:
+        """Make a set of sorted ranges that do not touch: pairs of u64 in this machine's order."""
+        flat = array("Q", data)
+        result = cls()
+        result._firsts, result._lasts = flat[0::2], flat[1::2]
+        return result
 
     @classmethod
     def decode(cls, data: bytes | memoryview, offset: int = 0) -> tuple[Self, int]:

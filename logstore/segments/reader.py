@@ -8,16 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Self
 
-from logstore.errors import (
-    Compacted,
-    InvalidLSN,
-    LogstoreError,
-    NotFound,
-)
+from logstore.errors import Compacted, InvalidLSN, LogstoreError, NotFound
 from logstore.files import Directory
 from logstore.format import SegmentHeader
 from logstore.frames import END, SHORT, UNKNOWN_KIND, Record, scan
-from logstore.lsn import require_lsn
+from logstore.lsn import MAXIMUM_LSN, require_lsn
 from logstore.segments.backward import blocks_back
 from logstore.segments.disk_errors import reading
 from logstore.segments.footer import footer_from
@@ -56,11 +51,18 @@ class SegmentReader:
         directory: The data directory; stays the caller's.
         uuid: The log that all segments must belong to.
         chunk_size: Bytes per read; grows by itself for a larger record.
+        tail_lsn: Footers of segments that begin here or behind are not believed.
     """
 
-    def __init__(self, directory: Directory, uuid: bytes, *, chunk_size: int = CHUNK) -> None:
-        self._directory = directory
-        self._uuid = uuid
+    def __init__(
+        self,
+        directory: Directory,
+        uuid: bytes,
+        *,
+        chunk_size: int = CHUNK,
+        tail_lsn: int = MAXIMUM_LSN,
+    ) -> None:
+        self._directory, self._uuid, self._tail_lsn = directory, uuid, tail_lsn
         self._chunk_size = chunk_size
         self._buffer = bytearray()
         self._bases: list[int] = []
@@ -152,7 +154,7 @@ class SegmentReader:
         """
         require_lsn(start_lsn, name="start_lsn")
         require_lsn(floor_lsn, name="floor_lsn")
-        known = KnownSegments(self._directory, self._uuid, lambda: start_lsn, None)
+        known = KnownSegments(self._directory, self._uuid, lambda: start_lsn, None, self._tail_lsn)
         size = self._chunk_size if copy else VIEWED_CHUNK
         for first, last in blocks_back(self._directory, known, start_lsn, floor_lsn, size):
             block = list(self.chunks(first, partial(int, last), names, kinds=kinds, copy=copy))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from logstore.errors import Corruption
 from logstore.files import Directory
-from logstore.format import Kind, SegmentHeader, decode_mark
+from logstore.format import SegmentHeader, decode_mark
 from logstore.frames import Survey
 from logstore.points import point
 from logstore.segments.catalog import Catalog
@@ -79,12 +79,11 @@ def footer_of(header: SegmentHeader, survey: Survey, catalog: Catalog) -> Footer
         Corruption: A mark that is valid by its checksum has contents that make no sense.
     """
     times = []
-    for lsn, kind, _, _, payload in survey.system():
-        if kind == Kind.MARK:
-            try:
-                times.append(TimePoint(decode_mark(payload)[0], lsn))
-            except Corruption as error:
-                raise placed(error, header, lsn) from error
+    for lsn, _, _, _, payload in survey.marks():
+        try:
+            times.append(TimePoint(decode_mark(payload)[0], lsn))
+        except Corruption as error:
+            raise placed(error, header, lsn) from error
     groups = _groups(survey, catalog)
     return Footer(
         base_lsn=header.base_lsn,

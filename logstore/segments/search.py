@@ -15,6 +15,7 @@ from logstore.errors import Compacted, Corruption, NotFound, NotWritten
 from logstore.files import Directory
 from logstore.format import Kind, decode_mark
 from logstore.frames import BAD, SHORT, Record, scan
+from logstore.lsn import MAXIMUM_LSN
 from logstore.segments.disk_errors import reading
 from logstore.segments.footer import MAXIMUM_TIMES
 from logstore.segments.index import SegmentIndex
@@ -41,6 +42,7 @@ class Finder:
         limit: Says how far the files have been written, always a frame's end.
         removed: Gives another number once a segment has been removed. Without it, what was read
             before of a removed segment is believed until something else in it is looked for.
+        tail_lsn: Footers of segments that begin here or behind are not believed.
 
     Attributes:
         segments: What is known of the segments; to be used with `lock` held.
@@ -52,9 +54,11 @@ class Finder:
         uuid: bytes,
         limit: Callable[[], int],
         removed: Callable[[], int] | None = None,
+        *,
+        tail_lsn: int = MAXIMUM_LSN,
     ) -> None:
         self._directory = directory
-        self.segments = KnownSegments(directory, uuid, limit, removed)
+        self.segments = KnownSegments(directory, uuid, limit, removed, tail_lsn)
         self.lock = threading.Lock()
 
     def segment_of_seq(self, group: int, seq: int) -> int:

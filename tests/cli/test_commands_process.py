@@ -30,30 +30,33 @@ def running(process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
+def serve(clean_place: Path) -> Iterator[Serve]:
     """Start services; each that a test did not kill has to have stopped cleanly in the end."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(*arguments: str, directory: Path = tmp_path / "log") -> subprocess.Popen[bytes]:
-        # The name is the machine's, so it has to differ between test runs at the same time.
-        name = f"test-cli-{os.getpid()}"
-        command = [*COMMAND, "serve", str(directory), "--name", name, *arguments]
+    def start(*arguments: str) -> subprocess.Popen[bytes]:
+        command = [*COMMAND, "serve", str(clean_place), "--name", clean_place.name, *arguments]
         started.append(subprocess.Popen(command, stderr=subprocess.PIPE))
         return running(started[-1])
 
-    yield start
-    for process in started:
-        if process.returncode is None:
-            process.terminate()
-        process.communicate()
-    assert {process.returncode for process in started} <= {0, -signal.SIGKILL}
+    try:
+        yield start
+        for process in started:
+            if process.returncode is None:
+                process.terminate()
+            process.communicate(timeout=30)
+        assert {process.returncode for process in started} <= {0, -signal.SIGKILL}
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
 
 
 @pytest.fixture
-def log(serve: Serve, tmp_path: Path) -> Path:
+def log(serve: Serve, clean_place: Path) -> Path:
     """Run one service; return its directory."""
     serve("--segment-size", "64KiB")
-    return tmp_path / "log"
+    return clean_place
 
 
 def test_appended_lines_come_back_in_order(log: Path) -> None:
@@ -140,10 +143,10 @@ def test_follow_prints_new_records_and_ends_quietly_on_ctrl_c(log: Path) -> None
     assert complaints == b""
 
 
-def test_follow_ends_when_the_service_does(serve: Serve, tmp_path: Path) -> None:
+def test_follow_ends_when_the_service_does(serve: Serve, clean_place: Path) -> None:
     service = serve()
-    command = [*COMMAND, "follow", str(tmp_path / "log"), "--from-start"]
-    with logstore.attach(tmp_path / "log") as writer:
+    command = [*COMMAND, "follow", str(clean_place), "--from-start"]
+    with logstore.attach(clean_place) as writer:
         writer.append(b"last", durability="synced")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as follower:
         assert follower.stdout is not None
@@ -176,9 +179,11 @@ def test_a_reader_that_has_enough_ends_read_quietly(log: Path) -> None:
     assert reading.wait(timeout=20) == 0
 
 
-def test_a_second_serve_of_one_directory_says_who_serves_it(serve: Serve, tmp_path: Path) -> None:
+def test_a_second_serve_of_one_directory_says_who_serves_it(
+    serve: Serve, clean_place: Path
+) -> None:
     first = serve()
-    second = call_process("serve", tmp_path / "log")
+    second = call_process("serve", clean_place)
     assert second.returncode == 5
     assert b"logstore: error: " in second.stderr
     assert f"pid {first.pid}".encode() in second.stderr
@@ -187,9 +192,9 @@ def test_a_second_serve_of_one_directory_says_who_serves_it(serve: Serve, tmp_pa
 
 @pytest.mark.crash
 def test_status_says_when_the_whole_service_was_killed_and_nothing_is_lost(
-    serve: Serve, tmp_path: Path
+    serve: Serve, clean_place: Path
 ) -> None:
-    directory = tmp_path / "log"
+    directory = clean_place
     service = serve()
     call("append", directory, given=b"one\n")
     with logstore.attach(directory) as log:
@@ -204,15 +209,15 @@ def test_status_says_when_the_whole_service_was_killed_and_nothing_is_lost(
     assert status.exit_code == 6
     assert "supervisor and workers are dead" in status.stdout
     assert "nothing appended is lost" in status.stderr
-    assert call("append", f"test-cli-{os.getpid()}", given=b"three\n").exit_code == 6
+    assert call("append", clean_place.name, given=b"three\n").exit_code == 6
     serve()
     assert call("read", directory).stdout == "one\ntwo\n"
 
 
 def test_after_a_clean_stop_the_files_say_so_and_a_new_service_goes_on(
-    serve: Serve, tmp_path: Path
+    serve: Serve, clean_place: Path
 ) -> None:
-    directory = tmp_path / "log"
+    directory = clean_place
     service = serve()
     call("append", directory, given=b"one\n")
     service.terminate()
@@ -226,8 +231,8 @@ def test_after_a_clean_stop_the_files_say_so_and_a_new_service_goes_on(
     assert call("read", directory).stdout == "one\ntwo\n"
 
 
-def test_append_to_a_path_makes_the_log_and_starts_its_service(tmp_path: Path) -> None:
-    directory = tmp_path / f"own-{os.getpid()}"
+def test_append_to_a_path_makes_the_log_and_starts_its_service(clean_place: Path) -> None:
+    directory = clean_place
     result = call_process("append", directory, given=b"one\n")
     assert result.returncode == 0, result.stderr
     with logstore.open(directory) as log:
@@ -241,15 +246,15 @@ def test_append_to_a_path_makes_the_log_and_starts_its_service(tmp_path: Path) -
 
 
 @pytest.mark.crash
-def test_the_demo_finds_every_line_after_two_kills(tmp_path: Path) -> None:
-    done = call_process("demo", "--directory", tmp_path / "demo", "--lines", "60000", "--json")
+def test_the_demo_finds_every_line_after_two_kills(clean_place: Path) -> None:
+    done = call_process("demo", "--directory", clean_place, "--lines", "60000", "--json")
     assert done.returncode == 0, done.stderr
     (told,) = json_lines(done.stdout)
     assert told["ok"] is True
     assert told["records"] >= told["acknowledged"] > 20_000
     assert b"killed writer 0" in done.stderr
     assert b"killed the committer" in done.stderr
-    assert call("verify", tmp_path / "demo").exit_code == 0
+    assert call("verify", clean_place).exit_code == 0
 
 
 def test_the_demo_refuses_a_directory_that_is_not_empty(tmp_path: Path) -> None:

@@ -75,6 +75,21 @@ def test_read_from_a_position_inside_a_record_is_a_usage_error(log: Path) -> Non
     assert "4104" in result.stderr
 
 
+def test_read_goes_back_and_by_time_past_a_torn_footer(tmp_path: Path) -> None:
+    with Directory.open(tmp_path / "torn", create=True) as directory:
+        small = three_segments(directory)
+        small.mark(1_700_000_000_000_000_000)
+        small.put(b"after the mark")
+        small.seal(named=False)
+        size = directory.size(small.active)
+        change(directory, small.active, size - 30, b"torn")
+    forward = call("read", tmp_path / "torn").stdout.splitlines()
+    assert len(forward) == len(PAYLOADS)
+    assert call("read", tmp_path / "torn", "--reverse").stdout.splitlines() == forward[::-1]
+    late = call("read", tmp_path / "torn", "--since", "2023-11-14T22:13:30Z")
+    assert late.stdout == "after the mark\n"
+
+
 def test_status_tells_what_the_files_say_and_exits_with_6(log: Path) -> None:
     result = call("status", log, "--json")
     assert result.exit_code == 6

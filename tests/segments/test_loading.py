@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 
 import pytest
 
-from logstore.errors import Compacted, Corruption, InvalidLSN, NotWritten
+from logstore.errors import Compacted, Corruption, InvalidLSN, NotWritten, ReadFailed
 from logstore.format import Kind
 from logstore.segments.loading import KEPT_OPEN, Loader
 from logstore.segments.search import Finder
@@ -99,6 +100,29 @@ def test_what_was_dropped_is_not_read_from_a_file_that_was_open() -> None:
             loaded.loader.load_seq(group, seq, NAMES)
     for group, seq in loaded.where.keys() - set(gone):
         loaded.check(group, seq)
+
+
+def test_a_listing_that_failed_is_tried_again() -> None:
+    loaded = Loaded(4, 50)
+    for group, seq in loaded.where:
+        loaded.check(group, seq)
+    gone = loaded.drop(loaded.log.manifest.sealed[1].base_lsn)
+
+    def fail(call: str) -> None:
+        if call == "names":
+            raise OSError(errno.EIO, "the disk")
+
+    lsn = loaded.where[gone[0]][0]
+    loaded.directory.fault = fail
+    with pytest.raises(ReadFailed):
+        loaded.loader.load(lsn, loaded.log.end_lsn, NAMES, kinds=RECORDS)
+    with pytest.raises(ReadFailed):
+        loaded.loader.load_seq(*gone[0], NAMES)
+    loaded.directory.fault = None
+    with pytest.raises(Compacted):
+        loaded.loader.load(lsn, loaded.log.end_lsn, NAMES, kinds=RECORDS)
+    with pytest.raises(Compacted):
+        loaded.loader.load_seq(*gone[0], NAMES)
 
 
 def test_records_that_come_later_are_found_across_rotations() -> None:

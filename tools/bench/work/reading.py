@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import logstore
+from logstore.service import supervised
 from tools.bench.measure import Bar, Case, Metrics
 from tools.bench.place import Place
 from tools.bench.work.sizes import MIB, span
@@ -59,5 +60,5 @@ def _restart(place: Place, total: int) -> Metrics:
 def _await_end(path: Path) -> None:
     """Wait until the service that `open` started has ended by itself."""
     deadline = time.monotonic() + 30
-    while logstore.service.supervised(path) and time.monotonic() < deadline:
+    while supervised(path) and time.monotonic() < deadline:
         time.sleep(0.01)
