@@ -107,7 +107,9 @@ class _Mender:
         self.quarantined: list[str] = []
         # Where nothing was lost, recovery judges the end of the log as always.
         self._seals_all = bool(plan.resume_lsn)
-        self._listed = {one.base_lsn for one in plan.manifest.sealed}
+        listed = {one.base_lsn for one in plan.manifest.sealed}
+        sealed = [one.base_lsn for one in plan.kept if one.footer or one.base_lsn in listed]
+        self._last_sealed = max(sealed, default=0)
 
     def run(self) -> None:
         """Do all of it."""
@@ -177,7 +179,7 @@ class _Mender:
             self._directory.close_file(fd)
 
     def _must_seal(self, one: Remains) -> bool:
-        return self._seals_all or one.base_lsn in self._listed or one.footer is not None
+        return self._seals_all or one.base_lsn <= self._last_sealed
 
     def _copy(self, fd: int, one: Remains, first: int, last: int | None) -> None:
         """Copy what lies in a stretch of a segment, or from an LSN to its end, if anything does."""

@@ -132,11 +132,10 @@ class KnownLog:
         for name in self.sealed:
             if damaged.files[name] != self.directory.files[name]:
                 return self._in_sealed(name, damaged)
-        if damaged.files[self.active] != self.directory.files[self.active]:
-            return self._in_active(damaged)
+        found = self._in_active(damaged)
         if damaged.files[MANIFEST] != self.directory.files[MANIFEST]:
-            return Expected("corrupt")
-        return Expected("sound")
+            return found if found.verdict == "corrupt" else Expected("corrupt")
+        return found
 
     def _in_sealed(self, name: str, damaged: MemoryDirectory) -> Expected:
         now, was = damaged.files[name], self.directory.files[name]
