@@ -94,7 +94,7 @@ def _finish(directory: Directory, mode: int) -> None:
     except Corruption:
         return
     if manifest is not None and manifest.epoch >= known.unfinished.epoch:
-        registry.save(directory, replace(known, unfinished=None), mode=mode)
+        registry.save(directory, known.finished(), mode=mode)
 
 
 class _Mender:
@@ -133,7 +133,7 @@ class _Mender:
             point("repair.resumed")
         self._save_manifest(sealed)
         point("repair.saved")
-        registry.save(self._directory, replace(after(self._plan), unfinished=None), mode=self._mode)
+        registry.save(self._directory, after(self._plan).finished(), mode=self._mode)
 
     def _stem(self, first: int, last: int) -> str:
         return f"{first:020d}-{last:020d}-{self._plan.epoch}"
@@ -150,7 +150,8 @@ class _Mender:
         # By way of a third name, because two may have changed places.
         # Crash: under that one they are found again.
         for one in wrong:
-            directory.rename(one.name, f"{one.base_lsn:020d}{FOUND}")
+            if not one.name.endswith(FOUND):
+                directory.rename(one.name, f"{one.base_lsn:020d}{FOUND}")
         for one in wrong:
             directory.rename(f"{one.base_lsn:020d}{FOUND}", segment_name(one.base_lsn))
         if wrong:

@@ -18,7 +18,7 @@ from logstore.segments import repairs as registry
 from logstore.segments.footer import Footer
 from logstore.segments.manifest import Manifest
 from logstore.segments.remains import Remains, examine
-from logstore.segments.repairs import Hole, Repairs, Unfinished, merged
+from logstore.segments.repairs import Hole, Repairs, Resumed, merged
 from logstore.segments.segment import placed, segment_name
 from logstore.segments.sorting import Sorted, linked_end, sort_files
 from logstore.segments.tally import Tally
@@ -254,5 +254,6 @@ def after(plan: RepairPlan) -> Repairs:
     return Repairs(
         holes=merged([*plan.known.holes, *plan.holes]),
         lost=tuple(sorted(set(lost))),
-        unfinished=Unfinished(plan.epoch, resume if resume is not None else 0),
+        resumed=plan.known.resumed,
+        unfinished=Resumed(plan.epoch, resume if resume is not None else 0),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,7 +13,7 @@ from logstore.lsn import ALIGNMENT, FIRST_LSN, MAXIMUM_LSN
 from logstore.segments import manifest as manifests
 from logstore.segments.disk_errors import reading
 from logstore.segments.manifest import Manifest, SealedSegment
-from logstore.segments.repairs import Unfinished
+from logstore.segments.repairs import Resumed
 from logstore.segments.segment import base_of, header_from, require_writable, segment_name
 from logstore.segments.survey import data_end
 
@@ -47,7 +48,7 @@ class Sorted:
     active_gone: bool = False
 
 
-def sort_files(directory: Directory, unfinished: Unfinished | None) -> Sorted:
+def sort_files(directory: Directory, unfinished: Resumed | None) -> Sorted:
     """Look at the manifest and at the header of every file that is or was a segment.
 
     Args:
@@ -118,6 +119,8 @@ def _headers(directory: Directory) -> tuple[dict[str, SegmentHeader], dict[str, 
                 headers[name] = _own_header(directory, fd, name)
             except Corruption as error:
                 error.path, error.segment, error.offset = directory.path, name, 0
+                with suppress(Corruption):
+                    error.lsn = base_of(name)
                 bad[name] = error
             finally:
                 directory.close_file(fd)
