@@ -146,7 +146,8 @@ def _require_no_region(manifest: Manifest, path: Path) -> None:
     except (NotRunning, Corruption, InvalidArgument):
         return
     ours = identity.uuid == manifest.uuid and identity.boot_id == region.boot_id()
-    if ours and not manifest.clean:
+    copied = identity.directory.exists() and not identity.directory.samefile(path)
+    if ours and not copied and not manifest.clean:
         head, written = ring.load(LAYOUT["head"]), ring.load(LAYOUT["written"])
         raise InUse(
             f"the service was killed, and shared memory holds LSN {written} to {head}; "
