@@ -226,7 +226,7 @@ def _recover(
         recovered = recover_or_repair(directory, synced, written, options)
         footer = recovered.footer
         for name in recovered.quarantined:
-            logger.warning("torn tail: a copy is in quarantine/%s", name)
+            logger.warning("torn tail: a copy is in %s", name)
         manifest = replace(
             recovered.manifest, name=found.name, epoch=recovered.manifest.epoch + 1, clean=False
         )

@@ -16,7 +16,6 @@ from logstore.segments import manifest as manifests
 from logstore.segments.catalog import Catalog
 from logstore.segments.catalog_sections import catalog_of
 from logstore.segments.disk_errors import reading
-from logstore.segments.fold import catalog_at
 from logstore.segments.footer import GroupRange
 from logstore.segments.inventory import newest_footer, take_inventory
 from logstore.segments.reader import SegmentReader
@@ -125,8 +124,8 @@ class FilesAlone:
         names = self._frames.names()
         if group is not None and group not in names:
             raise NotFound(f"there is no group {group!r}; there are {', '.join(names)}")
-        catalog = catalog_at(self._directory, self.manifest.uuid, self.end_lsn)
-        hidden = Intervals(catalog.hidden)
+        # Not from the files' footers: a power loss may have torn the last one.
+        hidden = Intervals(catalog_of(self._footer).hidden)
         view = View(self._frames, hidden, group=group, uncommitted=uncommitted, reverted=reverted)
         first = self.manifest.start_lsn if start is None else start
         for piece in view.pieces(first, self.end_lsn, end):

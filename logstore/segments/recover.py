@@ -31,7 +31,7 @@ class Recovered:
         footer: That of the newest segment, which knows all groups; None if there is no segment.
         cut_bytes: Bytes that were taken out of the log, without the zeros behind them.
         quarantined: Names of the files that keep them.
-        leftovers: Segments that compaction had dropped already; to be removed by whoever compacts.
+        leftovers: Segments that compaction had dropped already; the next committer removes them.
     """
 
     manifest: Manifest

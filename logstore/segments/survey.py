@@ -38,8 +38,9 @@ def survey_segment(
     Raises:
         OSError: The file could not be read.
     """
-    survey = Survey(header.base_lsn if start_lsn is None else start_lsn, header.salt, STRIDE)
-    buffer = bytearray(CHUNK)
+    first_lsn = header.base_lsn if start_lsn is None else start_lsn
+    survey = Survey(first_lsn, header.salt, STRIDE)
+    buffer = bytearray(min(CHUNK, max(limit_lsn - first_lsn, ALIGNMENT)))
     while survey.end_lsn < limit_lsn:
         lsn = survey.end_lsn
         wanted = min(len(buffer), limit_lsn - lsn)
