@@ -171,8 +171,9 @@ class KnownLog:
 
 
 def small() -> KnownLog:
-    """Make a log of about 8 KiB besides headers: two sealed segments and an active one."""
-    return KnownLog([[5, 0, 40, 7, 90, 33, 12], [64, 3, 17, 200, 1, 8], [11, 70, 0, 25, 130, 9, 2]])
+    """Make a log of two sealed segments and an active one, with a little more than 8 KiB."""
+    lengths = [[5, 0, 40, 7, 90, 33, 12], [64, 3, 17, 200, 1, 8], [11, 70, 0, 25, 130, 9, 2]]
+    return KnownLog(lengths, segment_size=HEADER + 768)
 
 
 def larger() -> KnownLog:
