@@ -99,6 +99,27 @@ def test_salvage_keeps_what_is_sound_behind_the_damage(crashed: Service) -> None
     assert list((crashed.path / "quarantine").iterdir())
 
 
+def test_readers_pass_over_a_hole_and_status_tells_it(crashed: Service) -> None:
+    with_hole = segments(crashed)[1]
+    data = bytearray(with_hole.read_bytes())
+    data[HEADER : HEADER + 200] = bytes(200)
+    with_hole.write_bytes(data)
+    report = logstore.repair(crashed.path)
+    ((first, last),) = report.holes
+    assert (first, last > first + 100) == (int(with_hole.stem), True)
+    shown = call_process("status", crashed.path)
+    assert f"LSN {first} to {last}".encode() in shown.stdout
+    crashed.start()
+    with crashed.attach() as log:
+        assert log.status().holes == [(first, last)]
+        assert len(list(log.read())) == RECORDS - report.lost_records["default"]
+        within = first + 48  # where the second of the lost records began
+        assert next(log.read(within)).lsn == last
+        for lsn in (first, within):
+            with pytest.raises(logstore.Lost):
+                log.load(lsn)
+
+
 def test_tail_cuts_the_log_at_the_damage(crashed: Service) -> None:
     last = damage_end(crashed)
     crashed.options = {"recovery": "tail", **crashed.options}
