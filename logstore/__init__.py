@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         InvalidLSN,
         LimitReached,
         LogstoreError,
+        Lost,
         NotFound,
         NotRunning,
         NotWritten,
@@ -47,7 +48,7 @@ else:
         "cursors": "CursorStatus",
         "errors": (
             "Closed Compacted Corruption DiskFull IncompatibleFormat InUse "
-            "InvalidArgument InvalidLSN LimitReached LogstoreError NotFound "
+            "InvalidArgument InvalidLSN LimitReached LogstoreError Lost NotFound "
             "NotRunning NotWritten PermissionDenied ReadFailed ReadOnly "
             "RecordTooLarge RevertedError RingFull SharedMemoryFull SyncFailed "
             "Timeout Unsupported"
@@ -97,6 +98,7 @@ __all__ = [
     "LimitReached",
     "Log",
     "LogstoreError",
+    "Lost",
     "NotFound",
     "NotRunning",
     "NotWritten",

@@ -129,6 +129,10 @@ class Compacted(NotFound):
     """Tell that the record was dropped because nothing needed it any more."""
 
 
+class Lost(NotFound):
+    """Tell that the record was lost to damage, and that a repair has closed the hole."""
+
+
 class NotWritten(NotFound):
     """Tell that no record of this number was ever written, or its writer gave it up."""
 

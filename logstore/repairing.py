@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from logstore.errors import Corruption, InUse, InvalidArgument, LogstoreError, NotFound, NotRunning
 from logstore.files import Directory
@@ -20,9 +20,9 @@ from logstore.ring.liveness import LockFile
 from logstore.segments import manifest as manifests
 from logstore.segments.disk_errors import reading
 from logstore.segments.manifest import Manifest
-from logstore.segments.mending import Repaired
-from logstore.segments.mending import repair as mend
-from logstore.segments.repair import plan_repair
+
+if TYPE_CHECKING:
+    from logstore.segments.mending import Repaired
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,10 @@ def repair(
         IncompatibleFormat, ReadFailed, PermissionDenied: The files cannot be judged.
         DiskFull, SyncFailed: Not all of it was done; call again.
     """
+    # Imported late: every process imports this module, and next to none repairs.
+    from logstore.segments import mending
+    from logstore.segments.repair import plan_repair
+
     place = Path(path).absolute()
     if recovery not in RECOVERIES[1:]:
         raise InvalidArgument(f"recovery must be 'tail' or 'salvage', not {recovery!r}")
@@ -108,9 +112,11 @@ def repair(
         plan = plan_repair(directory, recovery)
         _require_no_region(plan.manifest, place)
         if dry_run:
-            return RepairReport._of(place, Repaired(plan, ()), dry_run=True)
+            return RepairReport._of(place, mending.Repaired(plan, ()), dry_run=True)
         mode = Options.load(place).mode
-        return RepairReport._of(place, mend(directory, recovery, mode=mode), dry_run=False)
+        return RepairReport._of(
+            place, mending.repair(directory, recovery, mode=mode), dry_run=False
+        )
 
 
 @contextmanager
@@ -146,7 +152,8 @@ def _require_no_region(manifest: Manifest, path: Path) -> None:
     except (NotRunning, Corruption, InvalidArgument):
         return
     ours = identity.uuid == manifest.uuid and identity.boot_id == region.boot_id()
-    if ours and not manifest.clean:
+    copied = identity.directory.exists() and not identity.directory.samefile(path)
+    if ours and not copied and not manifest.clean:
         head, written = ring.load(LAYOUT["head"]), ring.load(LAYOUT["written"])
         raise InUse(
             f"the service was killed, and shared memory holds LSN {written} to {head}; "

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from logstore.cursors import CursorStatus, listing
-from logstore.errors import PermissionDenied
+from logstore.errors import Corruption, PermissionDenied
 from logstore.files import Directory
 from logstore.lsn import Watermarks
 from logstore.ring._ring import LAYOUT, Ring
@@ -17,6 +17,7 @@ from logstore.ring.client import Client
 from logstore.ring.failure import failure
 from logstore.ring.layout import BUCKETS, CLIENTS, ROLES, State, client_offset, index_of
 from logstore.ring.liveness import LockFile
+from logstore.segments import repairs
 
 STALL_S: Final = 1.0
 _COUNTERS: Final = (
@@ -65,6 +66,7 @@ class Status:
         histograms: Name to counts; bucket i counts values from 2**i to 2**(i+1) - 1, in
             nanoseconds (append_stall, durable_wait, sync_time) or bytes (drain_size).
         cursors: Every durable cursor, with its saved position.
+        holes: Stretches that were lost to damage, as LSNs, before this service started.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Status:
     bytes_on_disk: int
     clients: list[ClientStatus]
     cursors: list[CursorStatus]
+    holes: list[tuple[int, int]]
     counters: dict[str, int]
     histograms: dict[str, list[int]]
 
@@ -134,6 +137,7 @@ def sample(client: Client) -> Status:
         bytes_on_disk=sum(sizes.values()),
         clients=clients,
         cursors=_cursors(identity.directory, marks.synced),
+        holes=_holes(identity.directory),
         counters=_counters(ring),
         histograms=_histograms(ring),
     )
@@ -169,6 +173,12 @@ def _cursors(path: Path, synced_lsn: int) -> list[CursorStatus]:
     with suppress(PermissionDenied), Directory.open(path, create=False) as directory:
         return listing(directory, synced_lsn)
     return []  # to who may not see them
+
+
+def _holes(path: Path) -> list[tuple[int, int]]:
+    with suppress(PermissionDenied, Corruption), Directory.open(path, create=False) as directory:
+        return [(hole.from_lsn, hole.until_lsn) for hole in repairs.load(directory).holes]
+    return []  # to who may not see them; `logstore verify` says what is wrong
 
 
 def _clients(client: Client) -> list[ClientStatus]:

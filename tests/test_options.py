@@ -66,6 +66,7 @@ def test_other_texts_are_no_time(text: str) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "allowed"),
     [
+        ("recovery", "hope", "one of strict, tail, salvage"),
         ("ring_size", 32 * KIB, "a power of two from 64 KiB to 1 GiB"),
         ("ring_size", 96 * KIB, "a power of two from 64 KiB to 1 GiB"),
         ("ring_size", 2 * GIB, "a power of two from 64 KiB to 1 GiB"),

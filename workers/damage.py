@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from logstore.errors import Corruption, LogstoreError
 from logstore.files import Directory
@@ -12,10 +12,11 @@ from logstore.ring.layout import CLIENTS, SUPERVISOR
 from logstore.ring.liveness import LockFile
 from logstore.segments import manifest as manifests
 from logstore.segments.manifest import Manifest
-from logstore.segments.mending import Repaired, repair
 from logstore.segments.recover import Recovered, recover
-from logstore.segments.repair import RepairPlan, plan_repair
 from logstore.segments.segment import bases_of
+
+if TYPE_CHECKING:
+    from logstore.segments.repair import RepairPlan
 
 _LOSING: Final[tuple[Recovery, ...]] = ("tail", "salvage")
 
@@ -39,7 +40,7 @@ def mended_manifest(directory: Directory, lock: LockFile, options: Options) -> M
             raise advised(directory, error, 0) from None
         if lock.any_held(SUPERVISOR + 1, CLIENTS):
             raise
-        _tell(repair(directory, options.recovery, mode=options.mode))
+        _repair(directory, 0, options)
         found = manifests.load(directory)
     return found
 
@@ -59,12 +60,14 @@ def recover_or_repair(
         if options.recovery == "strict":
             raise advised(directory, error, reach) from None
         # What was written has outlived every process: it should be there as what was synced.
-        _tell(repair(directory, options.recovery, synced_lsn=reach, mode=options.mode))
+        _repair(directory, reach, options)
     return recover(directory, synced_lsn=synced_lsn, written_lsn=written_lsn, mode=options.mode)
 
 
 def advised(directory: Directory, error: Corruption, reach: int) -> Corruption:
     """Add to an error which ways of recovery would go on, and what they would lose."""
+    from logstore.segments.repair import plan_repair
+
     advice = ["nothing was changed; `logstore repair` shows what can be kept"]
     for recovery in _LOSING:
         try:
@@ -89,7 +92,12 @@ def loss_text(plan: RepairPlan) -> str:
     return f"LSN {stretches}{more}{records}"
 
 
-def _tell(repaired: Repaired) -> None:
+def _repair(directory: Directory, reach: int, options: Options) -> None:
+    """Repair the files and tell what was wrong and what is lost."""
+    # Imported late: next to no start needs it.
+    from logstore.segments.mending import repair
+
+    repaired = repair(directory, options.recovery, synced_lsn=reach, mode=options.mode)
     for problem in repaired.plan.problems:
         logger.warning("repaired: %s", problem)
     logger.warning("lost: %s", loss_text(repaired.plan))

@@ -16,6 +16,7 @@ from logstore.files import Directory
 from logstore.group import GroupStatus
 from logstore.lsn import MAXIMUM_LSN, Durability
 from logstore.segments import manifest as manifests
+from logstore.segments import repairs
 from logstore.segments.catalog import DEFAULT_GROUP, Catalog
 from logstore.segments.catalog_sections import catalog_of
 from logstore.segments.disk_errors import reading
@@ -216,6 +217,7 @@ class FilesAlone:
             "end_lsn": self.end_lsn,
             "segments": len(bases),
             "bytes_on_disk": sum(sizes.get(segment_name(base), 0) for base in bases),
+            "holes": [list(hole) for hole in repairs.load(self._directory).holes],
             "groups": {group.name: group.last_seq for group in self._groups()},
         }
 
@@ -229,6 +231,7 @@ class FilesAlone:
             ("records", f"LSN {told['start_lsn']} to {told['end_lsn']}"),
             ("disk", f"{plural(told['segments'], 'segment')}, {size_text(told['bytes_on_disk'])}"),
         ]
+        rows += [("lost", f"LSN {first} to {last}") for first, last in told["holes"]]
         rows += [
             ("group", f"{name}, last seq {count_text(seq)}") for name, seq in told["groups"].items()
         ]

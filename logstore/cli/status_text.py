@@ -32,6 +32,7 @@ def head_lines(status: Status) -> list[str]:
     ]
     if not status.served:
         rows.insert(2, ("service", "gone: supervisor and workers are dead"))
+    rows += [("lost", f"LSN {first} to {last}") for first, last in status.holes]
     for name, facts in (("failure", status.failure), ("stall", status.stall)):
         if facts:
             rows.append((name, ", ".join(f"{key} {value}" for key, value in facts.items())))

@@ -20,7 +20,7 @@ from logstore.segments.footer import CATALOG_SECTIONS, Footer, read_footer
 from logstore.segments.inventory import newest_footer, take_inventory
 from logstore.segments.manifest import Manifest, SealedSegment
 from logstore.segments.repair import plan_repair
-from logstore.segments.repairs import Hole
+from logstore.segments.repairs import Repairs
 from logstore.segments.seal import footer_of
 from logstore.segments.segment import header_from, placed, segment_name
 from logstore.segments.survey import CHUNK, survey_segment
@@ -82,7 +82,7 @@ class Verification:
         self._written_lsn = written_lsn
         self._progress = progress
         self._before: _Before | None = None
-        self._holes: tuple[Hole, ...] = ()
+        self._repairs = Repairs()
 
     def run(self) -> Report:
         """Check the manifest, then each segment in the order of the log.
@@ -122,11 +122,11 @@ class Verification:
 
     def _look_at_repairs(self) -> None:
         try:
-            self._holes = registry.load(self._directory).holes
+            self._repairs = registry.load(self._directory)
             registry.require_finished(self._directory)
         except Corruption as error:
             self.report.corrupt.append(error)
-        for hole in self._holes:
+        for hole in self._repairs.holes:
             text = f"lost to damage up to LSN {hole.until_lsn}; a repair has closed the hole"
             self.report.notes.append(Corruption(text, lsn=hole.from_lsn))
 
@@ -182,9 +182,8 @@ class Verification:
         rebuilt = footer_of(header, survey, catalog)
         unknown = tuple(one for one in footer.others if one.type not in CATALOG_SECTIONS)
         rebuilt = replace(rebuilt, others=rebuilt.others + unknown)
-        first_lsn = before.header.base_lsn if before else header.base_lsn
-        holed = any(h.from_lsn < footer.end_lsn and h.until_lsn > first_lsn for h in self._holes)
-        if holed or (previous is None and header.previous_end_lsn):
+        blurred = self._repairs.blurs(header.base_lsn, footer.end_lsn)
+        if blurred or (previous is None and header.previous_end_lsn):
             # Without all frames before, only what this one says of itself can be compared.
             rebuilt = replace(rebuilt, groups=footer.groups, others=footer.others)
         if rebuilt != footer:

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 from logstore.errors import Corruption
 from logstore.files import Directory
-from logstore.format import FRAME_HEADER_SIZE, NO_CLAIM, Kind, SegmentHeader, span
+from logstore.format import FRAME_HEADER_SIZE, NO_CLAIM, Kind, SegmentHeader
 from logstore.frames import encode
 from logstore.options import Recovery
-from logstore.payloads import CheckpointRanges, encode_checkpoint
 from logstore.points import point
 from logstore.segments import manifest as manifests
 from logstore.segments import repairs as registry
+from logstore.segments.behind import frames_behind
 from logstore.segments.catalog_sections import catalog_of
 from logstore.segments.disk_errors import reading, writing
 from logstore.segments.fold import folded
@@ -94,7 +93,7 @@ def _finish(directory: Directory, mode: int) -> None:
     except Corruption:
         return
     if manifest is not None and manifest.epoch >= known.unfinished.epoch:
-        registry.save(directory, replace(known, unfinished=None), mode=mode)
+        registry.save(directory, known.finished(), mode=mode)
 
 
 class _Mender:
@@ -107,7 +106,9 @@ class _Mender:
         self.quarantined: list[str] = []
         # Where nothing was lost, recovery judges the end of the log as always.
         self._seals_all = bool(plan.resume_lsn)
-        self._listed = {one.base_lsn for one in plan.manifest.sealed}
+        listed = {one.base_lsn for one in plan.manifest.sealed}
+        sealed = [one.base_lsn for one in plan.kept if one.footer or one.base_lsn in listed]
+        self._last_sealed = max(sealed, default=0)
 
     def run(self) -> None:
         """Do all of it."""
@@ -131,7 +132,7 @@ class _Mender:
             point("repair.resumed")
         self._save_manifest(sealed)
         point("repair.saved")
-        registry.save(self._directory, replace(after(self._plan), unfinished=None), mode=self._mode)
+        registry.save(self._directory, after(self._plan).finished(), mode=self._mode)
 
     def _stem(self, first: int, last: int) -> str:
         return f"{first:020d}-{last:020d}-{self._plan.epoch}"
@@ -148,7 +149,8 @@ class _Mender:
         # By way of a third name, because two may have changed places.
         # Crash: under that one they are found again.
         for one in wrong:
-            directory.rename(one.name, f"{one.base_lsn:020d}{FOUND}")
+            if not one.name.endswith(FOUND):
+                directory.rename(one.name, f"{one.base_lsn:020d}{FOUND}")
         for one in wrong:
             directory.rename(f"{one.base_lsn:020d}{FOUND}", segment_name(one.base_lsn))
         if wrong:
@@ -177,7 +179,7 @@ class _Mender:
             self._directory.close_file(fd)
 
     def _must_seal(self, one: Remains) -> bool:
-        return self._seals_all or one.base_lsn in self._listed or one.footer is not None
+        return self._seals_all or one.base_lsn <= self._last_sealed
 
     def _copy(self, fd: int, one: Remains, first: int, last: int | None) -> None:
         """Copy what lies in a stretch of a segment, or from an LSN to its end, if anything does."""
@@ -230,7 +232,7 @@ class _Mender:
             previous_digest=last.header_crc if last else 0,
             created_ns=time.time_ns(),
         )
-        frames = b"".join(self._frames(header, previous))
+        frames = b"".join(frames_behind(self._plan, header, previous))
         directory, size = self._directory, header.offset_of(base_lsn) + len(frames)
         fd = prepare(directory, size, mode=self._mode)
         try:
@@ -242,24 +244,6 @@ class _Mender:
         footer = seal(directory, segment_name(base_lsn), base_lsn + len(frames), previous)
         directory.sync()
         return SealedSegment(base_lsn, footer.end_lsn, footer.frames_digest, header.crc)
-
-    def _frames(self, header: SegmentHeader, previous: Footer | None) -> Iterator[bytes]:
-        catalog = catalog_of(previous)
-        lsn = header.base_lsn
-        frames = []
-        for group, name in self._plan.names.items():
-            known = catalog.groups.get(group)
-            if group and (known is None or known.name != name) and name != f"#{group}":
-                frames.append((name.encode(), group, 0, Kind.GROUP_NAME))
-        for group, next_seq in self._plan.next_seqs.items():
-            # At least one, so that there is something in the segment.
-            frames.append((b"", group, next_seq, Kind.ABORT))
-        for group, ranges in self._plan.lost.items():
-            payload = encode_checkpoint(CheckpointRanges(ranges))
-            frames.append((payload, group, 0, Kind.CHECKPOINT))
-        for payload, group, seq, kind in frames or [(b"", 0, 0, Kind.ABORT)]:
-            yield encode(payload, lsn, seq, group, kind, 0, NO_CLAIM, header.salt)
-            lsn += span(len(payload))
 
     def _save_manifest(self, sealed: list[SealedSegment]) -> None:
         directory, old = self._directory, self._plan.manifest

@@ -18,7 +18,7 @@ from logstore.segments.disk_errors import reading
 from logstore.segments.footer import footer_from
 from logstore.segments.known import KnownSegments
 from logstore.segments.segment import bases_of, header_from, read_header, segment_name
-from logstore.segments.trouble import trouble
+from logstore.segments.trouble import not_here, past_hole, trouble
 
 CHUNK: Final = 1024 * 1024
 """Bytes per read when payloads are copied."""
@@ -127,6 +127,8 @@ class SegmentReader:
                 # only here keeps the question out of the usual course.
                 behind_lsn = self._behind(segment, lsn, verdict)
                 if behind_lsn is None:
+                    behind_lsn = past_hole(self._directory, lsn)
+                if behind_lsn is None:
                     raise self._trouble(segment, lsn, verdict, limit_lsn, lsn == start_lsn)
                 next_lsn = behind_lsn
             lsn = self._next_lsn = next_lsn
@@ -174,6 +176,7 @@ class SegmentReader:
         Raises:
             InvalidLSN: No frame begins there, or one that is not of these kinds.
             Compacted: The segment with it was dropped from the middle of the log.
+            Lost: It was lost to damage.
             NotFound, Corruption, IncompatibleFormat, ReadFailed: As `chunks`.
         """
         segment = self._segment_at(lsn, first=True)
@@ -193,9 +196,9 @@ class SegmentReader:
         if self._base_at(lsn, first=True) != segment.header.base_lsn:
             return self.load(lsn, limit_lsn, names, kinds=kinds)  # a newer segment has it
         if records or verdict == END:
-            raise InvalidLSN("the frame here is not a record", lsn=lsn)
+            raise not_here(self._directory, lsn, InvalidLSN)
         if self._behind(segment, lsn, verdict) is not None:
-            raise Compacted("nobody needed what was here any more: it was dropped", lsn=lsn)
+            raise not_here(self._directory, lsn, Compacted)
         raise self._trouble(segment, lsn, verdict, limit_lsn, True)
 
     def _scan(

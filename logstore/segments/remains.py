@@ -43,16 +43,6 @@ class Remains:
         return self.header.base_lsn
 
     @property
-    def frames_end_lsn(self) -> int:
-        """Where its last whole frame ends."""
-        return self.runs[-1].end_lsn if self.runs else self.base_lsn
-
-    @property
-    def known_lsn(self) -> int:
-        """Up to where it is known what seqs there were."""
-        return max(self.frames_end_lsn, 0 if self.footer is None else self.footer.end_lsn)
-
-    @property
     def proof_lsn(self) -> int:
         """Everything below was durable: some frame, or the footer, says so."""
         proofs = [survey.proof_lsn for survey in self.runs]

@@ -18,7 +18,7 @@ from logstore.segments import repairs as registry
 from logstore.segments.footer import Footer
 from logstore.segments.manifest import Manifest
 from logstore.segments.remains import Remains, examine
-from logstore.segments.repairs import Hole, Repairs, Unfinished, merged
+from logstore.segments.repairs import Hole, Repairs, Resumed, merged
 from logstore.segments.segment import placed, segment_name
 from logstore.segments.sorting import Sorted, linked_end, sort_files
 from logstore.segments.tally import Tally
@@ -95,7 +95,7 @@ def plan_repair(
         _require_tail_only(found, remains, problems)
     holes = _holes(found, remains)
     if problems:
-        reach = max([reach, *found.headless, *(one.until_lsn for one in holes)])
+        reach = max([reach, *found.headless.values(), *(one.until_lsn for one in holes)])
         # An earlier attempt, which put the segment aside, knew how far it reached.
         if found.active_gone and known.unfinished is None:
             reach += UNKNOWN_REACH
@@ -121,7 +121,7 @@ def _plan(
         kept = [cut(one, cut_lsn) for one in remains if one.base_lsn < cut_lsn]
         aside += [one.name for one in remains if one.base_lsn >= cut_lsn]
     unfinished = known.unfinished
-    tally = Tally(found.manifest, remains, holes, reach)
+    tally = Tally(remains, holes)
     for lost in known.lost if unfinished is not None else ():
         tally.remember(lost.group, lost.first_seq, lost.last_seq)
     resume_lsn = unfinished.resume_lsn if unfinished is not None else None
@@ -218,6 +218,13 @@ def _holes(found: Sorted, remains: list[Remains]) -> list[Hole]:
     holes = [hole for one in remains for hole in one.holes]
     holes += [Hole(one.base_lsn, one.end_lsn) for one in found.missing]
     if found.rebuilt:
+        # Of what is not there at all, nobody can tell whether compaction has dropped it.
+        bases = [one.base_lsn for one in remains]
+        for base, end in found.headless.items():
+            if base not in bases:
+                holes.append(
+                    Hole(base, min([after for after in bases if after > base], default=end))
+                )
         return holes
     frontier = found.manifest.sealed_end_lsn
     end = frontier
@@ -247,5 +254,6 @@ def after(plan: RepairPlan) -> Repairs:
     return Repairs(
         holes=merged([*plan.known.holes, *plan.holes]),
         lost=tuple(sorted(set(lost))),
-        unfinished=Unfinished(plan.epoch, resume if resume is not None else 0),
+        resumed=plan.known.resumed,
+        unfinished=Resumed(plan.epoch, resume if resume is not None else 0),
     )

@@ -7,7 +7,7 @@ died in the middle is taken up again with all that it had found, and no hole is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Self
 
 from logstore.errors import Corruption
@@ -37,8 +37,8 @@ class Lost(NamedTuple):
     last_seq: int
 
 
-class Unfinished(NamedTuple):
-    """A repair that was begun: what it will call its own epoch, and where the log goes on."""
+class Resumed(NamedTuple):
+    """A repair: its epoch, and where the log goes on behind it; 0 if nothing was lost."""
 
     epoch: int
     resume_lsn: int
@@ -51,12 +51,27 @@ class Repairs:
     Attributes:
         holes: In order, not touching.
         lost: The seqs that are known to have been in them.
+        resumed: The repairs that are finished, and lost something.
         unfinished: The repair under way, if there is one.
     """
 
     holes: tuple[Hole, ...] = ()
     lost: tuple[Lost, ...] = ()
-    unfinished: Unfinished | None = field(default=None)
+    resumed: tuple[Resumed, ...] = ()
+    unfinished: Resumed | None = None
+
+    def finished(self) -> Repairs:
+        """Return what is known when the repair under way has come to its end."""
+        done = self.unfinished
+        resumed = self.resumed if done is None or not done.resume_lsn else (*self.resumed, done)
+        return replace(self, resumed=resumed, unfinished=None)
+
+    def blurs(self, base_lsn: int, end_lsn: int) -> bool:
+        """Tell whether frames before the end of this segment are lost, and it is not newer."""
+        if not self.holes:
+            return False
+        newest = max((one.resume_lsn for one in self.resumed), default=0)
+        return self.holes[0].from_lsn < end_lsn and base_lsn < newest
 
     def encode(self) -> bytes:
         """Return the text with its checksum."""
@@ -67,6 +82,8 @@ class Repairs:
         yield _MAGIC
         if self.unfinished is not None:
             yield "unfinished {} {}".format(*self.unfinished)
+        for one in self.resumed:
+            yield "resumed {} {}".format(*one)
         for hole in self.holes:
             yield f"hole {hole.from_lsn:020d} {hole.until_lsn:020d}"
         for lost in self.lost:
@@ -87,10 +104,11 @@ class Repairs:
             raise Corruption("REPAIRS is not of a version that is known here")
         words = [line.split(" ") for line in lines]
         numbers = [(word, [int(number) for number in rest]) for word, *rest in words]
-        unfinished = [Unfinished(*rest) for word, rest in numbers if word == "unfinished"]
+        unfinished = [Resumed(*rest) for word, rest in numbers if word == "unfinished"]
         return cls(
             holes=tuple(Hole(*rest) for word, rest in numbers if word == "hole"),
             lost=tuple(Lost(*rest) for word, rest in numbers if word == "lost"),
+            resumed=tuple(Resumed(*rest) for word, rest in numbers if word == "resumed"),
             unfinished=unfinished[0] if unfinished else None,
         )
 

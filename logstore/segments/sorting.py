@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,7 +13,7 @@ from logstore.lsn import ALIGNMENT, FIRST_LSN, MAXIMUM_LSN
 from logstore.segments import manifest as manifests
 from logstore.segments.disk_errors import reading
 from logstore.segments.manifest import Manifest, SealedSegment
-from logstore.segments.repairs import Unfinished
+from logstore.segments.repairs import Resumed
 from logstore.segments.segment import base_of, header_from, require_writable, segment_name
 from logstore.segments.survey import data_end
 
@@ -31,8 +32,8 @@ class Sorted:
         usable: Segments of this log by where they begin, with the name each was found under.
         missing: Sealed segments that the manifest names and that are not there.
         aside: Names of files that are no segments of this log, or not whole ones.
-        headless: Where segments with a bad header would end if all of their bytes were frames; 0
-            if they have none.
+        headless: Of segments with a bad header and something behind it, where they begin, and
+            where they would end if all of their bytes were frames.
         active_gone: Whether of the segment that was growing nothing is left that tells how far.
         problems: What is wrong, each with its place.
     """
@@ -43,11 +44,11 @@ class Sorted:
     missing: list[SealedSegment] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
     problems: list[Corruption] = field(default_factory=list)
-    headless: list[int] = field(default_factory=list)
+    headless: dict[int, int] = field(default_factory=dict)
     active_gone: bool = False
 
 
-def sort_files(directory: Directory, unfinished: Unfinished | None) -> Sorted:
+def sort_files(directory: Directory, unfinished: Resumed | None) -> Sorted:
     """Look at the manifest and at the header of every file that is or was a segment.
 
     Args:
@@ -83,16 +84,17 @@ def sort_files(directory: Directory, unfinished: Unfinished | None) -> Sorted:
         frontier = found.manifest.sealed_end_lsn
         for base in [base for base in found.usable if base < frontier and base not in listed]:
             del found.usable[base]
-    found.headless = [_reach(directory, name) for name in bad if name.endswith(".seg")]
+    for name in bad:
+        found.headless |= _reach(directory, name)
     _note_missing(directory, found)
     return found
 
 
-def _reach(directory: Directory, name: str) -> int:
+def _reach(directory: Directory, name: str) -> dict[int, int]:
     try:
         base = base_of(name)
     except Corruption:
-        return 0
+        return {}
     with reading(name):
         size = directory.size(name)
         fd = directory.open_read(name)
@@ -101,8 +103,8 @@ def _reach(directory: Directory, name: str) -> int:
         finally:
             directory.close_file(fd)
     if empty:
-        return 0
-    return base + max(0, size - SEGMENT_HEADER_SIZE) // ALIGNMENT * ALIGNMENT
+        return {}
+    return {base: base + (size - SEGMENT_HEADER_SIZE) // ALIGNMENT * ALIGNMENT}
 
 
 def _headers(directory: Directory) -> tuple[dict[str, SegmentHeader], dict[str, Corruption]]:
@@ -117,6 +119,8 @@ def _headers(directory: Directory) -> tuple[dict[str, SegmentHeader], dict[str, 
                 headers[name] = _own_header(directory, fd, name)
             except Corruption as error:
                 error.path, error.segment, error.offset = directory.path, name, 0
+                with suppress(Corruption):
+                    error.lsn = base_of(name)
                 bad[name] = error
             finally:
                 directory.close_file(fd)
@@ -220,7 +224,7 @@ def _note_missing(directory: Directory, found: Sorted) -> None:
                 _tell_missing(directory, found, one.base_lsn)
     active = found.manifest.active_base_lsn
     if active is not None and active not in found.usable:
-        found.active_gone = not any(reach > active for reach in found.headless)
+        found.active_gone = active not in found.headless
         if segment_name(active) not in found.aside:
             _tell_missing(directory, found, active)
 

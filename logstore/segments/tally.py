@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from logstore.format import FRAME_HEADER_SIZE, Kind
 from logstore.segments.catalog import DEFAULT_GROUP
 from logstore.segments.footer import Footer
-from logstore.segments.manifest import Manifest
 from logstore.segments.ranges import RangeSet
 from logstore.segments.remains import Remains
 from logstore.segments.repairs import Hole
@@ -25,21 +24,26 @@ class Tally:
         next_seqs: By group id, a seq that no record can ever have had, nor any higher one.
     """
 
-    def __init__(
-        self, manifest: Manifest, remains: Sequence[Remains], holes: Iterable[Hole], reach: int
-    ) -> None:
+    def __init__(self, remains: Iterable[Remains], holes: Iterable[Hole]) -> None:
         self._holes = tuple(holes)
         self._seen: dict[int, tuple[int, int]] = {}
+        self._footer_lsn = 0
         self.lost: dict[int, RangeSet] = {}
         self.names: dict[int, str] = {0: DEFAULT_GROUP}
         for one in remains:
             self._take(one)
-        known = max((one.known_lsn for one in remains), default=manifest.sealed_end_lsn)
-        unknown = max(0, reach - known) // FRAME_HEADER_SIZE if self._holes else 0
-        self.next_seqs = {group: seq + unknown + 1 for group, (_, seq) in self._seen.items()}
-        if unknown and self._holes:
-            for group, (_, seq) in self._seen.items():
+        self._seen.setdefault(0, (0, 0))
+        self.next_seqs: dict[int, int] = {}
+        for group, (at, seq) in list(self._seen.items()):
+            unknown = self._unknown(max(at, self._footer_lsn))
+            self.next_seqs[group] = seq + unknown + 1
+            if unknown:
                 self._lose(group, seq + 1, seq + unknown)
+
+    def _unknown(self, lsn: int) -> int:
+        """Return how many frames can have been in the holes from `lsn` on."""
+        sizes = [max(0, hole.until_lsn - max(hole.from_lsn, lsn)) for hole in self._holes]
+        return sum(size // FRAME_HEADER_SIZE for size in sizes)
 
     def remember(self, group: int, first: int, last: int) -> None:
         """Take in seqs that were found to be lost earlier."""
@@ -65,6 +69,7 @@ class Tally:
             for state in footer.groups:
                 self.names[state.id] = state.name
                 self._known(state.id, state.last_seq, footer.end_lsn)
+            self._footer_lsn = footer.end_lsn
 
     def _begin(self, base_lsn: int, footer: Footer) -> None:
         """Learn from a footer what came before its segment: compaction may have dropped that."""

@@ -132,11 +132,10 @@ class KnownLog:
         for name in self.sealed:
             if damaged.files[name] != self.directory.files[name]:
                 return self._in_sealed(name, damaged)
-        if damaged.files[self.active] != self.directory.files[self.active]:
-            return self._in_active(damaged)
+        found = self._in_active(damaged)
         if damaged.files[MANIFEST] != self.directory.files[MANIFEST]:
-            return Expected("corrupt")
-        return Expected("sound")
+            return found if found.verdict == "corrupt" else Expected("corrupt")
+        return found
 
     def _in_sealed(self, name: str, damaged: MemoryDirectory) -> Expected:
         now, was = damaged.files[name], self.directory.files[name]
@@ -172,8 +171,9 @@ class KnownLog:
 
 
 def small() -> KnownLog:
-    """Make a log of about 8 KiB besides headers: two sealed segments and an active one."""
-    return KnownLog([[5, 0, 40, 7, 90, 33, 12], [64, 3, 17, 200, 1, 8], [11, 70, 0, 25, 130, 9, 2]])
+    """Make a log of two sealed segments and an active one, with a little more than 8 KiB."""
+    lengths = [[5, 0, 40, 7, 90, 33, 12], [64, 3, 17, 200, 1, 8], [11, 70, 0, 25, 130, 9, 2]]
+    return KnownLog(lengths, segment_size=HEADER + 768)
 
 
 def larger() -> KnownLog:

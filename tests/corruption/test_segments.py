@@ -1,4 +1,4 @@
-"""Segments that are missing, doubled, renamed, foreign or older, and manifests that are: 62 cases.
+"""Segments that are missing, doubled, renamed, foreign or older, and manifests that are.
 
 For each of them the verdict with its place; strict recovery that touches nothing; verify; and a
 repair after which every record is there that is still in any file.
@@ -87,6 +87,9 @@ def of_each_segment(name: str, index: int) -> Iterator[tuple[str, Case]]:
     for new in (segment_name(8), segment_name(base(name) + 16), behind):
         moved = Case(lambda d, new=new: d.rename(name, new), (name, new))  # type: ignore[misc]
         yield f"{index} renamed to {new}", moved
+    worse = bytearray(data)
+    worse[HEADER + 33] ^= 1
+    yield f"{index} doubled by a damaged copy", Case(put(behind, bytes(worse)), (behind,))
     strange = "copy of a segment.seg"
     yield f"{index} copied under a strange name", Case(put(strange, data), (strange,))
     for second in SEGMENTS[index + 1 :]:

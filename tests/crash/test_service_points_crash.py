@@ -17,6 +17,7 @@ from logstore.files import Directory
 from logstore.segments import manifest
 from tests.conftest import Serve
 from tests.crash.test_compaction_points_crash import COMPACTION
+from tests.crash.test_repair_points_crash import REPAIR
 from tests.fail_points import FailPoints, points_in_python, until_fired
 from tests.oracle import Oracle
 from tests.programs.writer import Writer
@@ -119,7 +120,8 @@ def cases(role: str, points: Iterable[str]) -> list[ParameterSet]:
 
 
 def test_every_point_in_python_is_tried_by_one_of_these_tests() -> None:
-    tried = {*COMMITTER, *SYNCER, *STOP_COMMITTER, *STOP_SUPERVISOR, *START, *TORN, *COMPACTION}
+    tried = {*COMMITTER, *SYNCER, *STOP_COMMITTER, *STOP_SUPERVISOR, *START, *TORN}
+    tried |= {*COMPACTION, *REPAIR}
     assert points_in_python() - {point.partition(":")[0] for point in tried} == set()
 
 
