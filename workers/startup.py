@@ -195,7 +195,7 @@ def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) 
     ring, _ = attached
     # An entry of our own: a frame or a guard that the dead supervisor owned is not ours.
     supervisor = Client(name, role=SUPERVISOR, attached=attached, lock=lock)
-    ring.set_state(State.RUNNING)
+    ring.store(LAYOUT["state"], State.RUNNING)  # also if it had failed: nobody else is there
     second = region.attach(name)
     committer = Committer(Client(name, role=COMMITTER, attached=second), salvaging=True)
     try:
