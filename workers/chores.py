@@ -7,12 +7,27 @@ import threading
 from collections.abc import Callable
 
 from logstore.errors import LogstoreError
+from logstore.workers import role
 
 
 class Chores:
-    """Run jobs one after the other on a thread of their own; the first failure is kept."""
+    """Run jobs one after the other on a thread of their own.
 
-    def __init__(self) -> None:
+    A job that finds no room on the disk is tried again until there is some, so it must be one that
+    can be repeated. After any other failure no job is done any more: later ones build on it.
+
+    Args:
+        failed: Called on that thread with what went wrong, once.
+
+    Attributes:
+        pending: How many jobs are not done.
+        full: What the present job found when it wanted room; None if it goes on.
+    """
+
+    def __init__(self, failed: Callable[[OSError | LogstoreError], None]) -> None:
+        self._failed = failed
+        self._ending = threading.Event()
+        self.full: OSError | LogstoreError | None = None
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.pending = 0
         self.progress = threading.Event()
@@ -20,13 +35,19 @@ class Chores:
         self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
         self._thread.start()
 
+    @property
+    def ending(self) -> bool:
+        """Whether the thread is about to end."""
+        return self._ending.is_set()
+
     def add(self, job: Callable[[], None]) -> None:
         """Queue a job."""
         self.pending += 1
         self._jobs.put(job)
 
     def finish(self) -> None:
-        """Wait until all jobs are done, and end the thread. Idempotent."""
+        """Wait until all jobs are done or without room, and end the thread. Idempotent."""
+        self._ending.set()
         if self._thread.is_alive():
             self._jobs.put(None)
             self._thread.join()
@@ -34,12 +55,29 @@ class Chores:
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             try:
-                job()
+                if self.failure is None:
+                    self._do(job)
             except (OSError, LogstoreError) as error:
-                self.failure = self.failure or error
+                self.failure = error
+                if not self.ending and not role.out_of_space(error):
+                    self._failed(error)
             finally:
                 self.pending -= 1
                 self.progress.set()
+
+    def _do(self, job: Callable[[], None]) -> None:
+        while True:
+            try:
+                job()
+            except (OSError, LogstoreError) as error:
+                if self._ending.is_set() or not role.out_of_space(error):
+                    raise
+                self.full = error
+                self.progress.set()
+                self._ending.wait(role.RETRY_S)
+            else:
+                self.full = None
+                return
 
     def await_progress(self, timeout_s: float) -> None:
         """Sleep until a job ends, or time is up."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from logstore.cli.output import column_lines, count_text, plural, size_text
 from logstore.cursors import CursorStatus, listing
+from logstore.disk_errors import reading
 from logstore.errors import NotFound
 from logstore.files import Directory
 from logstore.group import GroupStatus
@@ -15,7 +16,6 @@ from logstore.lsn import Durability
 from logstore.segments import manifest as manifests
 from logstore.segments.catalog import Catalog
 from logstore.segments.catalog_sections import catalog_of
-from logstore.segments.disk_errors import reading
 from logstore.segments.fold import catalog_at
 from logstore.segments.footer import GroupRange
 from logstore.segments.inventory import newest_footer, take_inventory

@@ -10,11 +10,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
+from logstore.disk_errors import reading
 from logstore.errors import Compacted, Corruption, NotFound, NotWritten
 from logstore.files import Directory
 from logstore.format import Kind, decode_mark
 from logstore.frames import BAD, SHORT, Record, scan
-from logstore.segments.disk_errors import reading
 from logstore.segments.footer import MAXIMUM_TIMES
 from logstore.segments.index import Footers, GrowingSegment, SegmentIndex
 from logstore.segments.segment import bases_of, placed, read_header, segment_name

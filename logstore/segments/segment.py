@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable
 from typing import Final, TypeVar
 
+from logstore.disk_errors import reading, writing
 from logstore.errors import Corruption, IncompatibleFormat, LogstoreError
 from logstore.files import Directory
 from logstore.format import SEGMENT_HEADER_SIZE, SegmentHeader
 from logstore.lsn import ALIGNMENT
 from logstore.points import point
-from logstore.segments.disk_errors import reading, writing
 
 NEXT_SEGMENT: Final = "next.tmp"
 """The name of a segment that is prepared and has no place in the log yet."""

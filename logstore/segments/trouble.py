@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from logstore.disk_errors import reading
 from logstore.errors import Corruption, IncompatibleFormat, InvalidLSN, LogstoreError
 from logstore.files import Directory
 from logstore.format import SegmentHeader
 from logstore.frames import UNKNOWN_KIND
-from logstore.segments.disk_errors import reading
 from logstore.segments.segment import placed, segment_name
 from logstore.segments.survey import survey_segment
 
