@@ -181,8 +181,34 @@ def test_each_single_call_fails(
     assert every_call(scenes, number, times, stride) > 500
 
 
-def test_each_write_is_short_once(scenes: Scenes) -> None:
-    for after in itertools.count():
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("stride", [23, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_sync_that_failed_is_not_believed_by_workers_that_are_started_anew(
+    scenes: Scenes, stride: int
+) -> None:
+    failed = 0
+    for after in itertools.count(2, stride):
+        scene = scenes(FaultyCalls(frozenset({"sync"}), after, errno.EIO, 1))
+        with broken(scene.faults):
+            live(scene)
+            if not scene.faults.fired:
+                break
+            if scene.supervisor is not None and scene.state == State.FAILED:
+                failed += 1
+                synced = scene.synced
+                scene.end_workers()
+                scene.start_workers()
+                scene.append(100)
+                scene.settle(0.1)
+                assert (scene.state, scene.synced) == (State.FAILED, synced)
+            judge(scene, errno.EIO)
+    assert failed >= 2
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("stride", [17, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_write_is_short_once(scenes: Scenes, stride: int) -> None:
+    for after in itertools.count(0, stride):
         faults = FaultyCalls(frozenset({"write"}), after, SHORT)
         scene = scenes(faults)
         with broken(faults):
