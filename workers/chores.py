@@ -16,16 +16,14 @@ class Chores:
     A job that finds no room on the disk is tried again until there is some, so it must be one that
     can be repeated. After any other failure no job is done any more: later ones build on it.
 
-    Args:
-        failed: Called on that thread with what went wrong, once.
-
     Attributes:
+        on_failure: Called on that thread with what went wrong, once.
         pending: How many jobs are not done.
         full: What the present job found when it wanted room; None if it goes on.
     """
 
-    def __init__(self, failed: Callable[[OSError | LogstoreError], None]) -> None:
-        self._failed = failed
+    def __init__(self) -> None:
+        self.on_failure: Callable[[OSError | LogstoreError], None] = lambda _: None
         self._ending = threading.Event()
         self.full: OSError | LogstoreError | None = None
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -54,30 +52,37 @@ class Chores:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            try:
-                if self.failure is None:
-                    self._do(job)
-            except (OSError, LogstoreError) as error:
-                self.failure = error
-                if not self.ending and not role.out_of_space(error):
-                    self._failed(error)
-            finally:
-                self.pending -= 1
-                self.progress.set()
+            self._do(job)
 
     def _do(self, job: Callable[[], None]) -> None:
+        try:
+            if self.failure is None:
+                self._until_room(job)
+        except (OSError, LogstoreError) as error:
+            self.failure = error
+            if not self.ending and not role.out_of_space(error):
+                self.on_failure(error)
+        finally:
+            self.pending -= 1
+            self.progress.set()
+
+    def _until_room(self, job: Callable[[], None]) -> None:
         while True:
             try:
                 job()
             except (OSError, LogstoreError) as error:
-                if self._ending.is_set() or not role.out_of_space(error):
+                if self.ending or not role.out_of_space(error):
                     raise
                 self.full = error
                 self.progress.set()
-                self._ending.wait(role.RETRY_S)
+                self.pause(role.RETRY_S)
             else:
                 self.full = None
                 return
+
+    def pause(self, seconds: float) -> None:
+        """Sleep within a job, for so long or until the thread is to end."""
+        self._ending.wait(seconds)
 
     def await_progress(self, timeout_s: float) -> None:
         """Sleep until a job ends, or time is up."""

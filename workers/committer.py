@@ -19,6 +19,7 @@ from logstore.ring.client import Client
 from logstore.ring.layout import COMMITTER, Level, Mode, State, Stop
 from logstore.segments import manifest as manifests
 from logstore.workers import role
+from logstore.workers.chores import Chores
 from logstore.workers.segments import Segments
 
 EXTENT: Final = 1 << 20  # writers that wait for room go on after each extent, so not too much
@@ -33,7 +34,12 @@ class Committer:
     """The draining role as steps."""
 
     def __init__(
-        self, client: Client, directory: Directory | None = None, *, salvaging: bool = False
+        self,
+        client: Client,
+        directory: Directory | None = None,
+        *,
+        salvaging: bool = False,
+        chores: Chores | None = None,
     ) -> None:
         """Join; the files are opened by the first step, which can wait for room on the disk.
 
@@ -41,6 +47,7 @@ class Committer:
             client: The attachment, in the committer's role.
             directory: The data directory; opened if it is not given.
             salvaging: Every other process is dead: check each frame, and abort what is damaged.
+            chores: Who seals and prepares segments; a thread if not given.
         """
         self._client = client
         self._ring = client.ring
@@ -54,6 +61,7 @@ class Committer:
         self._blocked = False
         self._done = False
         self._salvaging = salvaging
+        self._chores = chores
         self._segments: Segments | None = None
 
     def begin(self) -> Segments:
@@ -63,7 +71,9 @@ class Committer:
             OSError, LogstoreError: That failed; once there is room it can be done again.
         """
         if self._segments is None:
-            self._segments = Segments(self._client, self._directory, salvaging=self._salvaging)
+            self._segments = Segments(
+                self._client, self._directory, salvaging=self._salvaging, chores=self._chores
+            )
             if self._client.state == State.FULL:
                 self._ring.set_state(State.RUNNING)
         return self._segments

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Final
 
-from logstore.errors import Corruption, DiskFull, LogstoreError, SyncFailed
+from logstore.errors import Corruption, DiskFull, SyncFailed
 from logstore.files import Directory
 from logstore.format import SEGMENT_HEADER_SIZE, SegmentHeader
 from logstore.points import point
@@ -23,20 +23,13 @@ from logstore.segments import manifest as manifests
 from logstore.segments.footer import Footer, read_footer
 from logstore.segments.manifest import SealedSegment
 from logstore.segments.seal import seal
-from logstore.segments.segment import (
-    NEXT_SEGMENT,
-    bases_of,
-    begin,
-    prepare,
-    read_header,
-    segment_name,
-)
+from logstore.segments.segment import bases_of, begin, discard, prepare, read_header, segment_name
 from logstore.workers import role
 from logstore.workers.chores import Chores
-from logstore.workers.compaction import PAUSE_S, compact
+from logstore.workers.compaction import compact, remove_leftovers
 
 WAIT_S: Final = 0.005  # between two looks whether a rotation has become possible
-SYNC_WAIT_S: Final = 0.1
+COMPACTION_PAUSE: Final = 4  # times as long as a compaction took passes until the next unasked for
 UNSEALED_LIMIT: Final = 16  # a committer this many segments ahead of the sealing waits
 
 
@@ -51,13 +44,21 @@ class _Active:
 class Segments:
     """The files of one running log, as its committer sees them."""
 
-    def __init__(self, client: Client, directory: Directory, *, salvaging: bool = False) -> None:
+    def __init__(
+        self,
+        client: Client,
+        directory: Directory,
+        *,
+        salvaging: bool = False,
+        chores: Chores | None = None,
+    ) -> None:
         """Open the active segment, queue the sealing of older ones a predecessor left unsealed.
 
         Args:
             client: The attachment, in the committer's role.
             directory: The data directory.
             salvaging: No syncer runs: what is written is synced afterwards, by recovery.
+            chores: Who does the jobs beside the main work; a thread of its own if not given.
 
         Raises:
             Corruption: The files do not fit the region.
@@ -71,12 +72,13 @@ class Segments:
         if found is None:
             raise Corruption("the manifest is gone while the log runs", path=directory.path)
         self._manifest = found
-        self._newest_footer: Footer | None = self._read_newest_footer()
+        newest = segment_name(found.sealed[-1].base_lsn) if found.sealed else None
+        self._newest_footer = None if newest is None else read_footer(directory, newest)
         names = directory.names()
         self._spare: int | None = None
         self._preparing = False
         self._compactions = self._ring.load(LAYOUT["compact_done"])
-        self._compacting = self._sealed_since = False
+        self._compacting = self._sealed_since = self._stopping = False
         self._next_compaction_s = 0.0
         self._salvaging = salvaging
         base = slots.newest(self._ring)
@@ -85,14 +87,11 @@ class Segments:
             self._active = self._begin(self._ring.load(LAYOUT["written"]), previous)
         else:
             self._active = self._open(base)
-        self.chores = Chores(self._fail)
+        self.chores = chores or Chores()
+        self.chores.on_failure = lambda error: role.fail(self._ring, "seal", error, directory.path)
         self._prepare_later()
+        self.chores.add(lambda: remove_leftovers(client, directory, self._manifest))
         self._queue_unsealed(bases_of(names))
-
-    def _read_newest_footer(self) -> Footer | None:
-        if not self._manifest.sealed:
-            return None
-        return read_footer(self._directory, segment_name(self._manifest.sealed[-1].base_lsn))
 
     def _was_dropped(self, base_lsn: int) -> bool:
         """Tell whether the newest segment was empty, and a predecessor that stopped removed it."""
@@ -103,9 +102,6 @@ class Segments:
         name = segment_name(base_lsn)
         header = read_header(self._directory, name, uuid=self._identity.uuid)
         return _Active(header, self._directory.open_write(name))
-
-    def _fail(self, error: OSError | LogstoreError) -> None:
-        role.fail(self._ring, "seal", error, self._directory.path)
 
     def _queue_unsealed(self, bases: list[int]) -> None:
         """Queue the sealing of what is listed behind the sealed segments and before the active."""
@@ -135,9 +131,7 @@ class Segments:
 
         Returns True: either way a next step has something to do.
         """
-        self._raise_failure()
-        if self.chores.full is not None:
-            raise self.chores.full
+        self._raise_trouble()
         unsynced = not self._salvaging and not slots.room(self._ring)
         behind = unsynced or self.chores.pending > UNSEALED_LIMIT
         if behind or (self._spare is None and self._preparing):
@@ -149,7 +143,6 @@ class Segments:
         self._ring.store(LAYOUT["rotations"], self._ring.load(LAYOUT["rotations"]) + 1)
         self._prepare_later()
         self._seal_later(old.header.base_lsn, lsn)
-        self.compact_if_asked()
         return True
 
     def _begin(self, base_lsn: int, previous: int) -> _Active:
@@ -198,13 +191,16 @@ class Segments:
         self.chores.add(lambda: self._seal(base_lsn, end_lsn))
 
     def _seal(self, base_lsn: int, end_lsn: int) -> None:
-        self._await_synced(end_lsn)
-        name = segment_name(base_lsn)
-        footer = seal(self._directory, name, end_lsn, self._newest_footer)
-        point("seal.sealed")  # Crash: the successor finds it unlisted, and seals it again.
-        header = read_header(self._directory, name, uuid=self._identity.uuid)
-        self._record(footer, int(header.crc))
-        self._newest_footer = footer
+        if base_lsn not in {one.base_lsn for one in self._manifest.sealed[-1:]}:
+            self._await_synced(end_lsn)
+            name = segment_name(base_lsn)
+            footer = seal(self._directory, name, end_lsn, self._newest_footer)
+            point("seal.sealed")  # Crash: the successor finds it unlisted, and seals it again.
+            header = read_header(self._directory, name, uuid=self._identity.uuid)
+            self._record(footer, int(header.crc))
+            self._newest_footer = footer
+        if self._compaction_is_due() and not self._stopping:
+            self._compact(self._compactions)
 
     def _await_synced(self, end_lsn: int) -> None:
         """Wait until the syncer has made a segment's frames durable.
@@ -215,9 +211,10 @@ class Segments:
         Raises:
             SyncFailed: It will not come to that.
         """
-        while not (self._salvaging or self._ring.poll(Level.SYNCED, end_lsn - 1, SYNC_WAIT_S)):
+        while not (self._salvaging or self._ring.poll(Level.SYNCED, end_lsn - 1, 0.0)):
             if self.chores.ending or self._client.state in (State.FAILED, State.CLOSED):
                 raise SyncFailed("a segment is not synced, and cannot be sealed", lsn=end_lsn)
+            self.chores.pause(WAIT_S)
 
     def _record(self, footer: Footer, header_crc: int) -> None:
         sealed = SealedSegment(footer.base_lsn, footer.end_lsn, footer.frames_digest, header_crc)
@@ -232,26 +229,31 @@ class Segments:
         self._manifest = manifest
         self._sealed_since = True
 
-    def _raise_failure(self) -> None:
-        if self.chores.failure is not None:
-            raise self.chores.failure
+    def _raise_trouble(self) -> None:
+        trouble = self.chores.failure or self.chores.full
+        if trouble is not None:
+            raise trouble
 
     def compact_if_asked(self) -> bool:
         """Queue a compaction if a client wants one, or a segment was sealed a while ago."""
         wanted = self._ring.load(LAYOUT["compact_request"])
-        due = self._sealed_since and time.monotonic() >= self._next_compaction_s
+        due = self._compaction_is_due()
         if (wanted == self._compactions and not due) or self._compacting:
             return False
         self._compacting = True
         self._compactions = wanted
-        self._sealed_since = False
-        self._next_compaction_s = time.monotonic() + PAUSE_S
         self.chores.add(lambda: self._compact(wanted))
         return True
 
+    def _compaction_is_due(self) -> bool:
+        return self._sealed_since and time.monotonic() >= self._next_compaction_s
+
     def _compact(self, number: int) -> None:
+        began_s = time.monotonic()
         self._manifest = compact(self._client, self._directory, self._manifest)
-        self._compacting = False
+        self._compacting = self._sealed_since = False
+        ended_s = time.monotonic()
+        self._next_compaction_s = ended_s + COMPACTION_PAUSE * (ended_s - began_s)
         self._ring.store(LAYOUT["compact_done"], number)
 
     # The end.
@@ -262,9 +264,7 @@ class Segments:
         Raises:
             OSError, LogstoreError: One has failed, or finds no room now.
         """
-        self._raise_failure()
-        if self.chores.pending and self.chores.full is not None:
-            raise self.chores.full
+        self._raise_trouble()
         if self.chores.pending:
             self.chores.await_progress(WAIT_S)
         return not self.chores.pending
@@ -274,6 +274,7 @@ class Segments:
 
         No chore may be left. It can be called again if it finds no room.
         """
+        self._stopping = True
         base = self._active.header.base_lsn
         if base == end_lsn:
             if self._directory.exists(segment_name(base)):
@@ -285,8 +286,7 @@ class Segments:
         point("stop.sealed")
         if self._spare is not None:
             fd, self._spare = self._spare, None
-            self._directory.close_file(fd)
-            self._directory.unlink(NEXT_SEGMENT)
+            discard(self._directory, fd)
         manifest = replace(self._manifest, clean=True, active_base_lsn=None)
         manifests.save(self._directory, manifest, mode=self._identity.mode)
         point("stop.clean")

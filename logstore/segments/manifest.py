@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
+from logstore.disk_errors import writing
 from logstore.errors import Corruption, IncompatibleFormat, InvalidArgument
 from logstore.files import Directory
 from logstore.format import VERSION
@@ -196,6 +197,10 @@ def save(directory: Directory, manifest: Manifest, *, mode: int = 0o600) -> None
             directory failed, either.
     """
     data = manifest.encode()
+    # Order: every segment that the text names is on the disk under its name before. A file system
+    # may keep this rename and lose an earlier one, and recovery would miss a segment.
+    with writing(MANIFEST):
+        directory.sync()
     whole_file.replace(
         directory, MANIFEST, data, temporary=_TEMPORARY, folder=".", mode=mode, what="manifest"
     )

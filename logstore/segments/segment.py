@@ -96,6 +96,12 @@ def begin(directory: Directory, fd: int, header: SegmentHeader) -> None:
         directory.rename(NEXT_SEGMENT, name)
 
 
+def discard(directory: Directory, fd: int) -> None:
+    """Close and remove a prepared segment that is not needed; durable after `Directory.sync`."""
+    directory.close_file(fd)
+    directory.unlink(NEXT_SEGMENT)
+
+
 def read_header(directory: Directory, name: str, *, uuid: bytes | None) -> SegmentHeader:
     """Read and check the header of a segment.
 
