@@ -90,8 +90,6 @@ def stays_failed(service: Service, loader: Loader) -> None:
             service.until_restarted(role, service.kill(role))
             with pytest.raises(SyncFailed):
                 loader.append(log)
-            with pytest.raises(SyncFailed):
-                log.sync(timeout=1.0)
             assert log.watermarks().synced == synced
     assert service.stop() == 1
     service.environment = {}
