@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from logstore import holding
-from logstore.errors import Corruption, IncompatibleFormat, PermissionDenied
+from logstore.errors import Corruption, IncompatibleFormat, NotFound, PermissionDenied
 from logstore.files import Directory
 from logstore.ring.liveness import LockFile, cursor_slot
 from logstore.segments import cursors as files
@@ -77,7 +77,7 @@ def _locks(directory: Directory | None) -> Iterator[LockFile | None]:
     """Open the lock file; None if this user may not, or there is nothing to ask."""
     locks: LockFile | None = None
     if directory is not None:
-        with suppress(PermissionDenied, FileNotFoundError):
+        with suppress(PermissionDenied, NotFound):
             locks = LockFile(directory.path)
     try:
         yield locks

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
+from logstore.disk_errors import reading
 from logstore.errors import Corruption, InvalidLSN, NotFound
 from logstore.files import Directory
 from logstore.frames import Record, frame_at, scan
@@ -42,7 +43,8 @@ class RawReader:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._ring = client.ring
-        self._directory = Directory.open(client.identity.directory, create=False)
+        with reading("the data directory"):
+            self._directory = Directory.open(client.identity.directory, create=False)
         self._names: list[str] = []
         self._naming = threading.Lock()
         limit = partial(self._ring.load, _WRITTEN)

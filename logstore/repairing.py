@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from logstore.disk_errors import reading
 from logstore.errors import Corruption, InUse, InvalidArgument, LogstoreError, NotFound, NotRunning
 from logstore.files import Directory
 from logstore.options import RECOVERIES, Options, Recovery
@@ -18,7 +19,6 @@ from logstore.ring.layout import CLIENTS, SUPERVISOR
 from logstore.ring.liveness import NAME as LOCK_FILE
 from logstore.ring.liveness import LockFile
 from logstore.segments import manifest as manifests
-from logstore.segments.disk_errors import reading
 from logstore.segments.manifest import Manifest
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from logstore import errors
+from logstore.disk_errors import writing
 from logstore.errors import InUse, LogstoreError, NotFound, NotRunning
 from logstore.files import Directory
 from logstore.ring import region
@@ -88,6 +89,10 @@ def attach_directory(path: Path, *, read_only: bool = False) -> Client:
         raise errors.PermissionDenied(
             "cannot open the data directory", path=path, errno=error.errno
         ) from error
+    except OSError as error:
+        raise errors.ReadFailed(
+            f"cannot open the data directory: {error.strerror}", path=path, errno=error.errno
+        ) from error
     if found is None:
         if supervised(path):
             raise NotRunning("the log is just starting", path=path)
@@ -130,8 +135,8 @@ def start(path: Path, *, name: str | None, flags: dict[str, object]) -> None:
     Raises:
         LogstoreError: Why it did not start, as the supervisor told it.
     """
-    with Directory.open(path, create=True):  # so that its log has a place
-        pass
+    with writing("the data directory"), Directory.open(path, create=True):
+        pass  # so that its log has a place
     given = {key: value for key, value in flags.items() if value is not None}
     reader, writer = os.pipe()
     # -P: what lies in the caller's working directory is not to be imported by the service.
@@ -141,7 +146,9 @@ def start(path: Path, *, name: str | None, flags: dict[str, object]) -> None:
     command += ["--name", name] if name is not None else []
     with os.fdopen(reader, "rb") as ready:
         try:
-            with (path / SERVICE_LOG).open("ab") as log:
+            with writing(SERVICE_LOG):
+                log = (path / SERVICE_LOG).open("ab")
+            with log:
                 subprocess.run(
                     command,
                     stdin=subprocess.DEVNULL,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from logstore.cursors import CursorStatus, listing
-from logstore.errors import Corruption, PermissionDenied
+from logstore.errors import Corruption, NotFound, PermissionDenied
 from logstore.files import Directory
 from logstore.lsn import Watermarks
 from logstore.ring._ring import LAYOUT, Ring
@@ -184,7 +184,7 @@ def _holes(path: Path) -> list[tuple[int, int]]:
 def _clients(client: Client) -> list[ClientStatus]:
     """Describe the client table. Who may not ask the lock file is told that everybody lives."""
     locks: LockFile | None = None
-    with suppress(PermissionDenied, FileNotFoundError):
+    with suppress(PermissionDenied, NotFound):
         locks = LockFile(client.identity.directory, read_only=True)
     try:
         described = (_client(client, index, locks) for index in range(CLIENTS))

@@ -24,6 +24,7 @@ FLOORS = {
     "points": 0,
     "frames": 1,
     "files": 1,
+    "disk_errors": 1,
     "format": 2,
     "options": 2,
     "payloads": 2,

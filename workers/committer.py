@@ -41,7 +41,7 @@ class Committer:
         salvaging: bool = False,
         chores: Chores | None = None,
     ) -> None:
-        """Open the active segment, or begin the first one of this region.
+        """Join; the files are opened by the first step, which can wait for room on the disk.
 
         Args:
             client: The attachment, in the committer's role.
@@ -61,7 +61,22 @@ class Committer:
         self._blocked = False
         self._done = False
         self._salvaging = salvaging
-        self.segments = Segments(client, self._directory, salvaging=salvaging, chores=chores)
+        self._chores = chores
+        self._segments: Segments | None = None
+
+    def begin(self) -> Segments:
+        """Open the active segment, or begin the first one of this region. Idempotent.
+
+        Raises:
+            OSError, LogstoreError: That failed; once there is room it can be done again.
+        """
+        if self._segments is None:
+            self._segments = Segments(
+                self._client, self._directory, salvaging=self._salvaging, chores=self._chores
+            )
+            if self._client.state == State.FULL:
+                self._ring.set_state(State.RUNNING)
+        return self._segments
 
     # Draining.
 
@@ -72,28 +87,31 @@ class Committer:
             return False
         written = self._ring.load(LAYOUT["written"])
         try:
-            worked = self._drain(written) or (state == State.DRAINING and self._stop(written))
+            segments = self.begin()
+            worked = self._drain(segments, written)
+            if not worked and state == State.DRAINING:
+                worked = self._stop(segments, written)
         except (OSError, LogstoreError) as error:
             self._cannot_write(error)
             return False
         if not worked and state == State.RUNNING:
-            self.segments.compact_if_asked()
+            segments.compact_if_asked()
         return worked
 
-    def _drain(self, written: int) -> bool:
+    def _drain(self, segments: Segments, written: int) -> bool:
         ring = self._ring
-        room = self.segments.room(written)
+        room = segments.room(written)
         to, stop, at, owner = ring.walk(written, min(EXTENT, room), self._salvaging)
         self._stopped_at = at
         self._tell_blocked(stop == Stop.BLOCKED, at, owner)
         if to == written:
             return self._unblock(stop, at, owner)
-        if to - written > room and not self.segments.empty(written):
-            return self.segments.rotate(written)
+        if to - written > room and not segments.empty(written):
+            return segments.rotate(written)
         ring.advance(Level.RING, to)
         point("drain.published")
         start = written & (ring.capacity - 1)
-        self.segments.write(self._memory[start : start + to - written], written)
+        segments.write(self._memory[start : start + to - written], written)
         point("drain.file")  # Crash: the successor writes the same bytes in the same place.
         ring.advance(Level.WRITTEN, to)
         self._went_on(to)
@@ -161,15 +179,17 @@ class Committer:
 
     # Stopping.
 
-    def _stop(self, written: int) -> bool:
+    def _stop(self, segments: Segments, written: int) -> bool:
         """All is drained, and no new reservation is possible: make it durable, seal, close."""
         ring = self._ring
         if written != ring.load(LAYOUT["head"]):
             return False
         if written > ring.load(LAYOUT["synced"]) and not ring.poll(Level.SYNCED, written - 1, 0.1):
             return False
+        if not segments.quiet():
+            return True
         point("stop.drained")
-        self.segments.close_cleanly(written)
+        segments.close_cleanly(written)
         ring.set_state(State.CLOSED)
         point("stop.closed")
         self._done = True
@@ -211,7 +231,8 @@ class Committer:
     def close(self) -> None:
         """Close all files and leave the log."""
         self._memory.release()
-        self.segments.close()
+        if self._segments is not None:
+            self._segments.close()
         self._directory.close()
         self._client.close()
 

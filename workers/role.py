@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
+from logstore.disk_errors import reading
 from logstore.errors import DiskFull, LogstoreError, NotRunning
 from logstore.files import Directory
 from logstore.ring._ring import LAYOUT, Ring
@@ -51,6 +52,23 @@ def attach(path: Path, role: int) -> Client:
     if found is None:
         raise NotRunning("there is no log in this directory", path=path)
     return Client(found.name, role=role)
+
+
+def enter(path: Path, role: int, make: Callable[[Client], Worker]) -> Worker:
+    """Attach to a log in a role, and make the worker.
+
+    Raises:
+        LogstoreError: It could not be made, and if the log was found, it has failed by that.
+    """
+    with reading("the log"):
+        client = attach(path, role)
+    try:
+        with reading("the log"):
+            return make(client)
+    except LogstoreError as error:
+        fail(client.ring, "start of a worker", error, path)
+        client.close()
+        raise
 
 
 def fail(ring: Ring, stage: str, error: OSError | LogstoreError, place: Path) -> None:
@@ -124,8 +142,7 @@ def main(role: int, make: Callable[[Client], Worker], argv: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     try:
-        client = attach(Path(argv[0]), role)
-        run(make(client))
+        run(enter(Path(argv[0]), role, make))
     except LogstoreError as error:
         print(f"logstore {name}: {error}", file=sys.stderr)
         return 1

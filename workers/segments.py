@@ -11,18 +11,19 @@ import time
 from dataclasses import dataclass, replace
 from typing import Final
 
-from logstore.errors import Corruption, DiskFull
+from logstore.errors import Corruption, DiskFull, SyncFailed
 from logstore.files import Directory
 from logstore.format import SEGMENT_HEADER_SIZE, SegmentHeader
 from logstore.points import point
 from logstore.ring import slots
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
+from logstore.ring.layout import Level, State
 from logstore.segments import manifest as manifests
 from logstore.segments.footer import Footer, read_footer
 from logstore.segments.manifest import SealedSegment
 from logstore.segments.seal import seal
-from logstore.segments.segment import bases_of, begin, prepare, read_header, segment_name
+from logstore.segments.segment import bases_of, begin, discard, prepare, read_header, segment_name
 from logstore.segments.voided import VoidedParts
 from logstore.workers import role
 from logstore.workers.chores import Chores
@@ -72,30 +73,27 @@ class Segments:
         if found is None:
             raise Corruption("the manifest is gone while the log runs", path=directory.path)
         self._manifest = found
-        self._newest_footer: Footer | None = self._read_newest_footer()
+        newest = segment_name(found.sealed[-1].base_lsn) if found.sealed else None
+        self._newest_footer = None if newest is None else read_footer(directory, newest)
+        names = directory.names()
         self._spare: int | None = None
         self._preparing = False
-        self._stopping = False
         self._compactions = self._ring.load(LAYOUT["compact_done"])
-        self._compacting = self._sealed_since = False
+        self._compacting = self._sealed_since = self._stopping = False
         self._next_compaction_s = 0.0
         self._voided = VoidedParts(directory, client.identity.uuid)
         self._salvaging = salvaging
-        self.chores = chores or Chores()
         base = slots.newest(self._ring)
         if base is None or self._was_dropped(base):
             previous = found.sealed[-1].header_crc if found.sealed else 0
             self._active = self._begin(self._ring.load(LAYOUT["written"]), previous)
         else:
             self._active = self._open(base)
+        self.chores = chores or Chores()
+        self.chores.on_failure = lambda error: role.fail(self._ring, "seal", error, directory.path)
         self._prepare_later()
         self.chores.add(lambda: remove_leftovers(client, directory, self._manifest))
-        self._queue_unsealed()
-
-    def _read_newest_footer(self) -> Footer | None:
-        if not self._manifest.sealed:
-            return None
-        return read_footer(self._directory, segment_name(self._manifest.sealed[-1].base_lsn))
+        self._queue_unsealed(bases_of(names))
 
     def _was_dropped(self, base_lsn: int) -> bool:
         """Tell whether the newest segment was empty, and a predecessor that stopped removed it."""
@@ -107,9 +105,9 @@ class Segments:
         header = read_header(self._directory, name, uuid=self._identity.uuid)
         return _Active(header, self._directory.open_write(name))
 
-    def _queue_unsealed(self) -> None:
+    def _queue_unsealed(self, bases: list[int]) -> None:
+        """Queue the sealing of what is listed behind the sealed segments and before the active."""
         sealed_end = self._manifest.sealed[-1].end_lsn if self._manifest.sealed else 0
-        bases = bases_of(self._directory.names())
         unsealed = [base for base in bases if sealed_end <= base <= self._active.header.base_lsn]
         for base, successor in itertools.pairwise(unsealed):
             self._seal_later(base, successor)
@@ -135,7 +133,7 @@ class Segments:
 
         Returns True: either way a next step has something to do.
         """
-        self._raise_failure()
+        self._raise_trouble()
         unsynced = not self._salvaging and not slots.room(self._ring)
         behind = unsynced or self.chores.pending > UNSEALED_LIMIT
         if behind or (self._spare is None and self._preparing):
@@ -163,7 +161,11 @@ class Segments:
         fd, self._spare = self._spare, None
         if fd is None:
             fd = prepare(self._directory, self._identity.segment_size, mode=self._identity.mode)
-        begin(self._directory, fd, header)
+        try:
+            begin(self._directory, fd, header)
+        except BaseException:
+            self._directory.close_file(fd)
+            raise
         point("rotate.named")
         # Crash: before this line the successor begins the same segment again over it.
         slots.push(self._ring, base_lsn)
@@ -191,40 +193,48 @@ class Segments:
         self.chores.add(lambda: self._seal(base_lsn, end_lsn))
 
     def _seal(self, base_lsn: int, end_lsn: int) -> None:
-        while True:
-            try:
-                self._newest_footer = seal(
-                    self._directory, segment_name(base_lsn), end_lsn, self._newest_footer
-                )
-                break
-            except DiskFull:
-                if self._stopping:
-                    raise
-                time.sleep(role.RETRY_S)
-        point("seal.sealed")  # Crash: the successor finds it unlisted, and seals it again.
-        self._record(self._newest_footer, self._header_crc(base_lsn))
+        if base_lsn not in {one.base_lsn for one in self._manifest.sealed[-1:]}:
+            self._await_synced(end_lsn)
+            name = segment_name(base_lsn)
+            footer = seal(self._directory, name, end_lsn, self._newest_footer)
+            point("seal.sealed")  # Crash: the successor finds it unlisted, and seals it again.
+            header = read_header(self._directory, name, uuid=self._identity.uuid)
+            self._record(footer, int(header.crc))
+            self._newest_footer = footer
+        if self._compaction_is_due() and not self._stopping:
+            self._compact(self._compactions)
 
-    def _header_crc(self, base_lsn: int) -> int:
-        header = read_header(self._directory, segment_name(base_lsn), uuid=self._identity.uuid)
-        return int(header.crc)
+    def _await_synced(self, end_lsn: int) -> None:
+        """Wait until the syncer has made a segment's frames durable.
+
+        Sealing syncs the file as well. If that failed first, the error would count as reported, and
+        a syncer that opens the file afterwards would be told that all is well.
+
+        Raises:
+            SyncFailed: It will not come to that.
+        """
+        while not (self._salvaging or self._ring.poll(Level.SYNCED, end_lsn - 1, 0.0)):
+            if self.chores.ending or self._client.state in (State.FAILED, State.CLOSED):
+                raise SyncFailed("a segment is not synced, and cannot be sealed", lsn=end_lsn)
+            self.chores.pause(WAIT_S)
 
     def _record(self, footer: Footer, header_crc: int) -> None:
         sealed = SealedSegment(footer.base_lsn, footer.end_lsn, footer.frames_digest, header_crc)
         active = self._active.header.base_lsn
-        self._manifest = replace(
+        manifest = replace(
             self._manifest,
             sealed=(*self._manifest.sealed, sealed),
             # At the end the active segment itself is sealed, and is active no more.
             active_base_lsn=active if active != footer.base_lsn else None,
         )
-        manifests.save(self._directory, self._manifest, mode=self._identity.mode)
+        manifests.save(self._directory, manifest, mode=self._identity.mode)
+        self._manifest = manifest
         self._sealed_since = True
-        if self._compaction_is_due() and not self._stopping:
-            self._compact(self._compactions)
 
-    def _raise_failure(self) -> None:
-        if self.chores.failure is not None:
-            raise self.chores.failure
+    def _raise_trouble(self) -> None:
+        trouble = self.chores.failure or self.chores.full
+        if trouble is not None:
+            raise trouble
 
     def compact_if_asked(self) -> bool:
         """Queue a compaction if a client wants one, or a segment was sealed a while ago."""
@@ -242,39 +252,49 @@ class Segments:
 
     def _compact(self, number: int) -> None:
         began_s = time.monotonic()
-        self._sealed_since = False
-        try:
-            self._manifest = compact(self._client, self._directory, self._manifest, self._voided)
-        finally:
-            self._compacting = False
+        self._manifest = compact(self._client, self._directory, self._manifest, self._voided)
+        self._compacting = self._sealed_since = False
         ended_s = time.monotonic()
         self._next_compaction_s = ended_s + COMPACTION_PAUSE * (ended_s - began_s)
         self._ring.store(LAYOUT["compact_done"], number)
 
     # The end.
 
+    def quiet(self) -> bool:
+        """Wait a moment for the chores; tell whether all are done.
+
+        Raises:
+            OSError, LogstoreError: One has failed, or finds no room now.
+        """
+        self._raise_trouble()
+        if self.chores.pending:
+            self.chores.await_progress(WAIT_S)
+        return not self.chores.pending
+
     def close_cleanly(self, end_lsn: int) -> None:
-        """Seal the active segment, or drop it if it is empty, and mark the manifest clean."""
+        """Seal the active segment, or drop it if it is empty, and mark the manifest clean.
+
+        No chore may be left. It can be called again if it finds no room.
+        """
         self._stopping = True
-        self.chores.finish()
-        self._raise_failure()
         base = self._active.header.base_lsn
         if base == end_lsn:
-            self._directory.unlink(segment_name(base))
+            if self._directory.exists(segment_name(base)):
+                self._directory.unlink(segment_name(base))
             self._directory.sync()
         elif base not in {one.base_lsn for one in self._manifest.sealed}:
             # Crash: a predecessor that died from here on has sealed and recorded it.
             self._seal(base, end_lsn)
         point("stop.sealed")
         if self._spare is not None:
-            self._directory.unlink("next.tmp")
-        self._manifest = replace(self._manifest, clean=True, active_base_lsn=None)
-        manifests.save(self._directory, self._manifest, mode=self._identity.mode)
+            fd, self._spare = self._spare, None
+            discard(self._directory, fd)
+        manifest = replace(self._manifest, clean=True, active_base_lsn=None)
+        manifests.save(self._directory, manifest, mode=self._identity.mode)
         point("stop.clean")
 
     def close(self) -> None:
         """End the chores and close the files."""
-        self._stopping = True
         self.chores.finish()
         if self._spare is not None:
             self._directory.close_file(self._spare)

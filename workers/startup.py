@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from logstore.disk_errors import reading
 from logstore.errors import (
     Corruption,
     DiskFull,
@@ -17,6 +18,7 @@ from logstore.errors import (
     InUse,
     InvalidArgument,
     NotRunning,
+    SyncFailed,
 )
 from logstore.files import Directory
 from logstore.lsn import FIRST_LSN
@@ -64,7 +66,7 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
     Raises:
         InUse: Another directory's log has the name, or this log runs under another name.
         Corruption: The files are damaged below what was durable; nothing was changed.
-        DiskFull: There is no room to write down what the ring still holds.
+        DiskFull, SyncFailed: What the ring still holds cannot be written down; it stays there.
     """
     found = mended_manifest(directory, lock, options) or _new_log(directory, name)
     chosen = found.name if name is None else region.require_name(name)
@@ -121,7 +123,8 @@ def _reopen(ring: Ring, lock: LockFile, path: Path) -> bool:
 
 def _new_log(directory: Directory, name: str | None) -> Manifest:
     """Describe a log that does not exist yet; nothing is written."""
-    others = sorted(set(directory.names()) - _OURS)
+    with reading("the data directory"):
+        others = sorted(set(directory.names()) - _OURS)
     if any(other.endswith(".seg") for other in others):
         raise Corruption("there are segments but no MANIFEST", path=directory.path)
     if others:
@@ -193,19 +196,21 @@ def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) 
     ring, _ = attached
     # An entry of our own: a frame or a guard that the dead supervisor owned is not ours.
     supervisor = Client(name, role=SUPERVISOR, attached=attached, lock=lock)
-    ring.set_state(State.RUNNING)
+    ring.store(LAYOUT["state"], State.RUNNING)  # also if it had failed: nobody else is there
     second = region.attach(name)
     committer = Committer(Client(name, role=COMMITTER, attached=second), salvaging=True)
     try:
+        committer.begin()
         while committer.step():
             pass
         end = ring.load(LAYOUT["head"])
         left = end - ring.load(LAYOUT["written"])
         if left:
             path, stage, number = failure(ring)
-            raise DiskFull(
+            kind = DiskFull if ring.load(LAYOUT["state"]) == State.FULL else SyncFailed
+            raise kind(
                 f"{left} bytes of acknowledged records are in shared memory and cannot be "
-                f"written ({stage}: {os.strerror(number)}); make room and start again",
+                f"written ({stage}: {os.strerror(number)}); mend that and start again",
                 path=path,
                 errno=number,
             )

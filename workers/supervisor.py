@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from logstore import status
+from logstore.disk_errors import writing
 from logstore.errors import InUse, LogstoreError, NotRunning
 from logstore.files import Directory
 from logstore.options import Options
@@ -50,20 +51,25 @@ class Supervisor:
             InUse: Another supervisor has the directory.
             LogstoreError: The log cannot be recovered; see `startup.start`.
         """
-        self.directory = Directory.open(path, create=True)
-        self._lock = LockFile(self.directory.path, mode=options.mode)
+        with writing("the data directory"):
+            self.directory = Directory.open(path, create=True)
+        try:
+            self._lock = LockFile(self.directory.path, mode=options.mode)
+        except BaseException:
+            self.directory.close()
+            raise
         self._options = options
         try:
             if not self._lock.take(SUPERVISOR):
                 raise self._in_use()
             self.client = startup.start(self.directory, self._lock, options, name).client
+            self._ring = self.client.ring
+            self._liveness = Liveness(self._ring, self.directory.path)
+            self._watch = Watch(self._ring, self._liveness)
         except BaseException:
             self._lock.close()
             self.directory.close()
             raise
-        self._ring = self.client.ring
-        self._liveness = Liveness(self._ring, self.directory.path)
-        self._watch = Watch(self._ring, self._liveness)
         self._children = {
             role: Child(role, self.directory.path, self.client) for role in (COMMITTER, SYNCER)
         }
@@ -142,7 +148,8 @@ class Supervisor:
         """Restart dead workers, free what dead clients held, notice the last client's leaving."""
         for child in self._children.values():
             if child.restart_if_dead(self._liveness):
-                self._count_restart(child.role)
+                field = "committer_restarts" if child.role == COMMITTER else "syncer_restarts"
+                self._ring.store(LAYOUT[field], self._ring.load(LAYOUT[field]) + 1)
         if self._watch.someone_died():
             # A client killed between taking a token and the guard took the token with it.
             self._ring.post()
@@ -152,10 +159,6 @@ class Supervisor:
         self._tell_stall()
         if self._options.linger_s is not None:
             self._leave_when_alone(self._options.linger_s)
-
-    def _count_restart(self, role: int) -> None:
-        field = "committer_restarts" if role == COMMITTER else "syncer_restarts"
-        self._ring.store(LAYOUT[field], self._ring.load(LAYOUT[field]) + 1)
 
     def _tell_state(self) -> None:
         state = self.client.state

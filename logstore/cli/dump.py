@@ -13,11 +13,11 @@ from logstore.cli.arguments import json_option, log_argument
 from logstore.cli.attaching import attach
 from logstore.cli.output import print_json
 from logstore.cli.records import kind_name
+from logstore.disk_errors import reading
 from logstore.errors import Corruption, IncompatibleFormat, NotFound, NotRunning
 from logstore.files import Directory
 from logstore.format import FRAME_HEADER_SIZE, NO_CLAIM, FrameHeader, SegmentHeader, frame_crc, span
 from logstore.segments import manifest as manifests
-from logstore.segments.disk_errors import reading
 from logstore.segments.footer import Footer, read_footer
 from logstore.segments.segment import bases_of, read_header, segment_name
 

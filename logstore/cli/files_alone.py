@@ -11,6 +11,7 @@ from logstore.backward import BackwardView
 from logstore.checkpoints import apply_needed
 from logstore.cli.output import column_lines, count_text, plural, size_text
 from logstore.cursors import CursorStatus, listing
+from logstore.disk_errors import reading
 from logstore.errors import Corruption, InvalidLSN, NotFound
 from logstore.files import Directory
 from logstore.group import GroupStatus
@@ -19,7 +20,6 @@ from logstore.segments import manifest as manifests
 from logstore.segments import repairs
 from logstore.segments.catalog import DEFAULT_GROUP, Catalog
 from logstore.segments.catalog_sections import catalog_of
-from logstore.segments.disk_errors import reading
 from logstore.segments.footer import GroupRange
 from logstore.segments.inventory import newest_footer, take_inventory
 from logstore.segments.reader import SegmentReader

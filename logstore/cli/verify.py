@@ -13,9 +13,9 @@ from logstore.cli.attaching import attach
 from logstore.cli.output import plural, print_json, size_text
 from logstore.cli.progress import progress_bar
 from logstore.cli.verifying import Report, Verification
+from logstore.disk_errors import reading
 from logstore.errors import Corruption, LogstoreError, NotFound, NotRunning
 from logstore.files import Directory
-from logstore.segments.disk_errors import reading
 from logstore.service import supervised
 
 

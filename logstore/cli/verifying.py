@@ -9,12 +9,12 @@ from functools import partial
 
 from logstore.cli.files_alone import load_manifest
 from logstore.cli.progress import Progress
+from logstore.disk_errors import reading
 from logstore.errors import Corruption, IncompatibleFormat, LogstoreError, NotFound
 from logstore.files import Directory
 from logstore.format import SegmentHeader
 from logstore.frames import Survey
 from logstore.segments import repairs as registry
-from logstore.segments.disk_errors import reading
 from logstore.segments.fold import folded
 from logstore.segments.footer import CATALOG_SECTIONS, Footer, read_footer
 from logstore.segments.inventory import newest_footer, take_inventory

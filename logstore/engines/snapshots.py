@@ -6,10 +6,10 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from logstore.disk_errors import reading, writing
 from logstore.errors import Corruption
 from logstore.files import Directory
 from logstore.frames import crc32c
-from logstore.segments.disk_errors import reading, writing
 from logstore.segments.ranges import RangeSet
 
 FOLDER: Final = "snapshots"

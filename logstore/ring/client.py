@@ -15,6 +15,7 @@ from logstore.errors import (
     InUse,
     LimitReached,
     LogstoreError,
+    NotFound,
     NotRunning,
     PermissionDenied,
     RevertedError,
@@ -86,7 +87,7 @@ class Client:
         self.on_reverts: Callable[[int], None] | None = None
         if read_only:
             # Who may not even read the lock file cannot ask, and hears of a killed service never.
-            with suppress(PermissionDenied, FileNotFoundError):
+            with suppress(PermissionDenied, NotFound):
                 self._liveness = Liveness(self.ring, self.identity.directory, read_only=True)
             return
         self._lock = lock or liveness.LockFile(self.identity.directory)

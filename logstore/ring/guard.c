@@ -139,7 +139,7 @@ enum ls_status ls_set_state_guarded(struct ls_ring *ring, enum ls_state state, u
     enum ls_status status = ls_guard_until(ring, deadline_ns);
     if (status != LS_OK)
         return status;
-    atomic_store_explicit(&ring->region->state, state, memory_order_release);
+    ls_change_state(ring, state);
     ls_guard_release(ring);
     ls_set_state(ring, state);
     return LS_OK;

@@ -14,7 +14,8 @@ import struct
 from pathlib import Path
 from typing import Final
 
-from logstore.errors import PermissionDenied
+from logstore.disk_errors import reading, writing
+from logstore.errors import LogstoreError, PermissionDenied
 
 NAME: Final = "lock"
 RECOVERY: Final = 1 << 20
@@ -72,23 +73,25 @@ class LockFile:
 
         Raises:
             PermissionDenied: The file may not be opened.
+            NotFound, ReadFailed: It is not there, or cannot be opened.
+            DiskFull, SyncFailed: It cannot be made.
         """
         self.path = directory / NAME
         access = os.O_RDONLY if read_only else os.O_RDWR
         flags = access | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._fd = -1
         try:
-            if mode is None:
-                self._fd = os.open(self.path, flags)
-            else:
-                self._fd = os.open(self.path, flags | os.O_CREAT, mode)
-                os.fchmod(self._fd, mode)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP):
-                raise PermissionDenied(
-                    "cannot open the lock file; run as the log's owner",
-                    path=self.path,
-                    errno=error.errno,
-                ) from error
+            with (reading if mode is None else writing)("the lock file"):
+                if mode is None:
+                    self._fd = os.open(self.path, flags)
+                else:
+                    self._fd = os.open(self.path, flags | os.O_CREAT, mode)
+                    os.fchmod(self._fd, mode)
+        except LogstoreError as error:
+            self.close()
+            error.path = self.path
+            if isinstance(error, PermissionDenied):
+                error.message = "cannot open the lock file; run as the log's owner"
             raise
 
     def take(self, index: int, count: int = 1) -> bool:

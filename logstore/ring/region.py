@@ -33,6 +33,7 @@ from logstore.ring.layout import HEADER_SIZE, group_offset
 
 SHM: Final = Path("/dev/shm")
 DEFAULT_GROUP: Final = "default"
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.ENOMEM, errno.EFBIG})
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _NUMBERS: Final = struct.Struct("<QII16s16sQQQQQQQ")  # as struct ls_identity begins, magic included
 
@@ -108,9 +109,11 @@ def create(
     except posix_ipc.ExistentialError:
         raise InUse(f"a log named {identity.name!r} is there already", path=SHM) from None
     except (posix_ipc.PermissionsError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise _full(size, error) from error
         raise PermissionDenied(f"cannot create shared memory {name}: {error}", path=SHM) from error
     try:
-        _allocate(memory.fd, size)
+        os.posix_fallocate(memory.fd, 0, size)
         os.fchmod(memory.fd, mode)
         point("create.allocated")
         _make_semaphore(name, mode)
@@ -126,27 +129,24 @@ def create(
         ring.store(LAYOUT["revert_count"], min(newest_revert_lsn, 1))
         ring.store(LAYOUT["identity.magic"], LAYOUT["MAGIC"])
         point("create.done")
-    except BaseException:
+    except BaseException as error:
         unlink(identity.name)
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise _full(size, error) from error
         raise
     finally:
         memory.close_fd()
     return ring
 
 
-def _allocate(fd: int, size: int) -> None:
-    try:
-        os.posix_fallocate(fd, 0, size)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.ENOMEM, errno.EFBIG):
-            raise
-        free = os.statvfs(SHM).f_bavail * os.statvfs(SHM).f_frsize
-        raise SharedMemoryFull(
-            f"the ring needs {size} bytes of shared memory and {SHM} has {free} left: "
-            "choose a smaller ring_size, or make it larger (docker run --shm-size)",
-            path=SHM,
-            errno=error.errno,
-        ) from error
+def _full(size: int, error: OSError) -> SharedMemoryFull:
+    free = os.statvfs(SHM).f_bavail * os.statvfs(SHM).f_frsize
+    return SharedMemoryFull(
+        f"the ring needs {size} bytes of shared memory, the semaphore a page, and {SHM} has {free} "
+        "left: choose a smaller ring_size, or make it larger (docker run --shm-size)",
+        path=SHM,
+        errno=error.errno,
+    )
 
 
 def _make_semaphore(name: str, mode: int) -> None:

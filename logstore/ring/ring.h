@@ -278,6 +278,7 @@ void ls_knock(struct ls_ring *ring);
 void ls_demand(struct ls_ring *ring, enum ls_level level, uint64_t lsn);
 void ls_wake_worker(_Atomic uint32_t *mode);
 void ls_wake_classes(_Atomic uint64_t *watermark, uint64_t from, uint64_t to);
+void ls_change_state(struct ls_ring *ring, enum ls_state state);
 void ls_set_state(struct ls_ring *ring, enum ls_state state);
 enum ls_status ls_committer_idle(struct ls_ring *ring, enum ls_mode mode, uint64_t blocked_lsn,
                                  uint64_t state, uint64_t deadline_ns);

@@ -165,11 +165,22 @@ void ls_knock(struct ls_ring *ring)
     futex_wake(&ring->region->attach_count, INT32_MAX, UINT32_MAX);
 }
 
+/* Store a new state, unless the log has failed: a failure is for the rest of the epoch, and whoever
+ * looked at the state before it happened must not undo it. Otherwise the syncer would go on. */
+void ls_change_state(struct ls_ring *ring, enum ls_state state)
+{
+    _Atomic uint64_t *word = &ring->region->state;
+    uint64_t old = atomic_load_explicit(word, memory_order_acquire);
+    while (old != LS_STATE_FAILED &&
+           !atomic_compare_exchange_weak_explicit(word, &old, state, memory_order_seq_cst, memory_order_acquire))
+        ;
+}
+
 /* Publish a new state and wake everybody who sleeps, so that they see it. */
 void ls_set_state(struct ls_ring *ring, enum ls_state state)
 {
     struct ls_region *region = ring->region;
-    atomic_store_explicit(&region->state, state, memory_order_seq_cst);
+    ls_change_state(ring, state);
     futex_wake(&region->published, INT32_MAX, UINT32_MAX);
     futex_wake(&region->written, INT32_MAX, UINT32_MAX);
     futex_wake(&region->synced, INT32_MAX, UINT32_MAX);

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
+from logstore.disk_errors import reading, writing
 from logstore.errors import Corruption, IncompatibleFormat, InvalidArgument, NotFound
 from logstore.files import Directory
 from logstore.format import VERSION
 from logstore.lsn import ALIGNMENT, MAXIMUM_LSN
 from logstore.segments import whole_file
-from logstore.segments.disk_errors import reading, writing
 from logstore.segments.whole_file import CRC_LINE_SIZE, crc_line
 
 FOLDER: Final = "cursors"

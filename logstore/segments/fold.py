@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from logstore.disk_errors import reading
 from logstore.errors import Corruption, IncompatibleFormat
 from logstore.files import Directory
 from logstore.format import IGNORABLE, Kind, SegmentHeader
@@ -13,7 +14,6 @@ from logstore.frames import SHORT, Record, Survey, scan
 from logstore.payloads import PART_PREFIX_SIZE, part_transaction
 from logstore.segments.catalog import Catalog
 from logstore.segments.catalog_sections import catalog_of
-from logstore.segments.disk_errors import reading
 from logstore.segments.footer import Footer, footer_from
 from logstore.segments.ranges import RangeSet
 from logstore.segments.segment import bases_of, header_from, placed, read_header, segment_name

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
 
+from logstore.disk_errors import reading
 from logstore.errors import Corruption, IncompatibleFormat
 from logstore.files import Directory
 from logstore.format import SEGMENT_HEADER_SIZE, padded
 from logstore.frames import crc32c
 from logstore.lsn import ALIGNMENT
-from logstore.segments.disk_errors import reading
 from logstore.segments.points import Points
 from logstore.segments.segment import base_of
 

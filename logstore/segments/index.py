@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from logstore.disk_errors import reading
 from logstore.errors import Corruption
 from logstore.files import Directory
 from logstore.format import SegmentHeader, decode_mark
 from logstore.frames import SHORT, Survey
-from logstore.segments.disk_errors import reading
 from logstore.segments.footer import STRIDE, GroupRange, TimePoint, footer_from
 from logstore.segments.points import Points
 from logstore.segments.segment import header_from, placed, read_header, segment_name

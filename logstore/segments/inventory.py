@@ -6,10 +6,10 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
 
+from logstore.disk_errors import reading
 from logstore.errors import Corruption
 from logstore.files import Directory
 from logstore.format import SEGMENT_HEADER_SIZE
-from logstore.segments.disk_errors import reading
 from logstore.segments.footer import FOOTER_MAGIC, TRAILER_SIZE, Footer, read_footer
 from logstore.segments.manifest import Manifest
 from logstore.segments.segment import bases_of, read_header, segment_name

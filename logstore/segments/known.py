@@ -6,10 +6,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
+from logstore.disk_errors import reading
 from logstore.errors import Corruption, NotFound
 from logstore.files import Directory
 from logstore.lsn import MAXIMUM_LSN
-from logstore.segments.disk_errors import reading
 from logstore.segments.footer import GroupRange
 from logstore.segments.index import Footers, GrowingSegment, SegmentIndex
 from logstore.segments.segment import bases_of, read_header, segment_name

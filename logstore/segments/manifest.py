@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
+from logstore.disk_errors import writing
 from logstore.errors import Corruption, IncompatibleFormat, InvalidArgument
 from logstore.files import Directory
 from logstore.format import VERSION
 from logstore.lsn import ALIGNMENT, FIRST_LSN
 from logstore.segments import whole_file
-from logstore.segments.disk_errors import writing
 from logstore.segments.whole_file import CRC_LINE_SIZE, crc_line
 
 MANIFEST: Final = "MANIFEST"

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Final
 
+from logstore.disk_errors import reading, writing
 from logstore.errors import Corruption
 from logstore.files import Directory
 from logstore.format import FRAME_HEADER_SIZE, NO_CLAIM, Kind, SegmentHeader
@@ -21,7 +22,6 @@ from logstore.segments import manifest as manifests
 from logstore.segments import repairs as registry
 from logstore.segments.behind import frames_behind
 from logstore.segments.catalog_sections import catalog_of
-from logstore.segments.disk_errors import reading, writing
 from logstore.segments.fold import folded
 from logstore.segments.footer import Footer
 from logstore.segments.manifest import MANIFEST, Manifest, SealedSegment

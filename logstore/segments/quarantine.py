@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Final
 
+from logstore.disk_errors import reading
 from logstore.files import Directory
-from logstore.segments.disk_errors import reading
 from logstore.segments.survey import CHUNK
 
 QUARANTINE: Final = "quarantine"

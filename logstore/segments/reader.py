@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Self
 
+from logstore.disk_errors import reading
 from logstore.errors import Compacted, InvalidLSN, LogstoreError, NotFound
 from logstore.files import Directory
 from logstore.format import SegmentHeader
 from logstore.frames import END, SHORT, UNKNOWN_KIND, Record, scan
 from logstore.lsn import MAXIMUM_LSN, require_lsn
 from logstore.segments.backward import blocks_back
-from logstore.segments.disk_errors import reading
 from logstore.segments.footer import footer_from
 from logstore.segments.known import KnownSegments
 from logstore.segments.segment import bases_of, header_from, read_header, segment_name

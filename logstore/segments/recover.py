@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from logstore.disk_errors import reading, writing
 from logstore.errors import Corruption, NotFound
 from logstore.files import Directory
 from logstore.lsn import require_lsn
 from logstore.points import point
 from logstore.segments import manifest as manifests
-from logstore.segments.disk_errors import reading, writing
 from logstore.segments.footer import Footer
 from logstore.segments.inventory import newest_footer, take_inventory
 from logstore.segments.manifest import Manifest, SealedSegment

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from logstore.disk_errors import reading
 from logstore.errors import Corruption
 from logstore.files import Directory
 from logstore.format import FRAME_HEADER_SIZE, SegmentHeader
 from logstore.frames import Survey
-from logstore.segments.disk_errors import reading
 from logstore.segments.footer import Footer, footer_from
 from logstore.segments.repairs import Hole
 from logstore.segments.segment import segment_name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from logstore.disk_errors import reading, writing
 from logstore.errors import Corruption
 from logstore.files import Directory
 from logstore.format import SegmentHeader, decode_mark
@@ -9,7 +10,6 @@ from logstore.frames import Survey
 from logstore.points import point
 from logstore.segments.catalog import Catalog
 from logstore.segments.catalog_sections import sections_of
-from logstore.segments.disk_errors import reading, writing
 from logstore.segments.fold import folded
 from logstore.segments.footer import MAXIMUM_TIMES, Footer, GroupRange, TimePoint
 from logstore.segments.points import Points

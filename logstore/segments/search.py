@@ -11,12 +11,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
+from logstore.disk_errors import reading
 from logstore.errors import Compacted, Corruption, NotFound, NotWritten
 from logstore.files import Directory
 from logstore.format import Kind, decode_mark
 from logstore.frames import BAD, SHORT, Record, scan
 from logstore.lsn import MAXIMUM_LSN
-from logstore.segments.disk_errors import reading
 from logstore.segments.footer import MAXIMUM_TIMES
 from logstore.segments.index import SegmentIndex
 from logstore.segments.known import KnownSegments

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable
 from typing import Final, TypeVar
 
+from logstore.disk_errors import reading, writing
 from logstore.errors import Corruption, IncompatibleFormat, LogstoreError
 from logstore.files import Directory
 from logstore.format import SEGMENT_HEADER_SIZE, SegmentHeader
 from logstore.lsn import ALIGNMENT
 from logstore.points import point
-from logstore.segments.disk_errors import reading, writing
 
 NEXT_SEGMENT: Final = "next.tmp"
 """The name of a segment that is prepared and has no place in the log yet."""
@@ -94,6 +94,12 @@ def begin(directory: Directory, fd: int, header: SegmentHeader) -> None:
         directory.sync_file(fd)
         point("rotate.header")
         directory.rename(NEXT_SEGMENT, name)
+
+
+def discard(directory: Directory, fd: int) -> None:
+    """Close and remove a prepared segment that is not needed; durable after `Directory.sync`."""
+    directory.close_file(fd)
+    directory.unlink(NEXT_SEGMENT)
 
 
 def read_header(directory: Directory, name: str, *, uuid: bytes | None) -> SegmentHeader:

@@ -6,12 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from logstore.disk_errors import reading
 from logstore.errors import Corruption
 from logstore.files import Directory
 from logstore.format import SEGMENT_HEADER_SIZE, SegmentHeader
 from logstore.lsn import ALIGNMENT, FIRST_LSN, MAXIMUM_LSN
 from logstore.segments import manifest as manifests
-from logstore.segments.disk_errors import reading
 from logstore.segments.manifest import Manifest, SealedSegment
 from logstore.segments.repairs import Resumed
 from logstore.segments.segment import base_of, header_from, require_writable, segment_name

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from logstore.disk_errors import reading
 from logstore.errors import Corruption
 from logstore.files import Directory
 from logstore.format import SegmentHeader
 from logstore.frames import Survey
 from logstore.lsn import MAXIMUM_LSN
 from logstore.segments.catalog import Catalog
-from logstore.segments.disk_errors import reading
 from logstore.segments.fold import folded
 from logstore.segments.footer import Footer, read_footer
 from logstore.segments.manifest import Manifest

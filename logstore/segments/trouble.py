@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from logstore.disk_errors import reading
 from logstore.errors import (
     Compacted,
     Corruption,
@@ -14,7 +15,6 @@ from logstore.files import Directory
 from logstore.format import SegmentHeader
 from logstore.frames import UNKNOWN_KIND
 from logstore.segments import repairs
-from logstore.segments.disk_errors import reading
 from logstore.segments.segment import placed, segment_name
 from logstore.segments.survey import survey_segment
 

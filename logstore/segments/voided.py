@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from logstore.disk_errors import reading
 from logstore.files import Directory
 from logstore.format import Kind
 from logstore.payloads import PART_PREFIX_SIZE
-from logstore.segments.disk_errors import reading
 from logstore.segments.fold import scanned
 from logstore.segments.ranges import RangeSet
 from logstore.segments.segment import header_from, segment_name

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from logstore.disk_errors import reading, writing
 from logstore.errors import NotFound
 from logstore.files import Directory
 from logstore.frames import crc32c
 from logstore.points import point
-from logstore.segments.disk_errors import reading, writing
 
 CRC_LINE_SIZE = 13
 

@@ -79,7 +79,7 @@ class Transacting(LogMachine):
         refused = revert_is_refused(self.model, from_lsn)
         if refused:
             with pytest.raises((InvalidArgument, NotFound)):
-                self.party(who).do(Party.revert_refused, from_lsn)
+                self.party(who).do(Party.revert, from_lsn)
             return
         try:
             lsn = self.party(who).do(Party.revert, from_lsn)

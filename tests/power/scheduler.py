@@ -142,9 +142,10 @@ class SteppedChores(Chores):
         self._queue: list[Callable[[], None]] = []
         self._scheduler = scheduler
         self._over = False
+        self._ending = threading.Event()
         self.pending = 0
         self.progress = threading.Event()
-        self.failure = None
+        self.failure = self.full = None
 
     def add(self, job: Callable[[], None]) -> None:
         """Queue a job."""
@@ -153,12 +154,17 @@ class SteppedChores(Chores):
 
     def finish(self) -> None:
         """Wait until all jobs are done."""
+        self._ending.set()
         while self.pending and not self._over:
             self._scheduler.pause()
         self._over = True
 
     def await_progress(self, timeout_s: float) -> None:
         """Let the jobs go on."""
+        self._scheduler.pause()
+
+    def pause(self, seconds: float) -> None:
+        """Let others go on."""
         self._scheduler.pause()
 
     def live(self) -> None:

@@ -190,3 +190,13 @@ def test_bad_time_outs_are_refused(client: Client) -> None:
     for timeout in (-1, float("nan")):
         with pytest.raises(ValueError, match="timeout"):
             client.ring.wait(Level.SYNCED, client.ring.load(LAYOUT["head"]), timeout)
+
+
+@pytest.mark.parametrize("timeout_s", [None, 1.0], ids=["plainly", "under the guard"])
+def test_a_failure_is_undone_by_nobody_who_looked_before_it(
+    bench: Bench, timeout_s: float | None
+) -> None:
+    bench.ring.set_state(State.FAILED)
+    for state in (State.RUNNING, State.FULL, State.DRAINING, State.CLOSED):
+        bench.committer.ring.set_state(state, timeout_s)
+        assert bench.ring.load(LAYOUT["state"]) == State.FAILED
