@@ -61,7 +61,7 @@ class Committer:
     def step(self) -> bool:
         """Drain one extent, turn a dead owner's frame into an abort frame, rotate, or stop."""
         state = self._client.state
-        if state in (State.FAILED, State.CLOSED):
+        if state in (State.FAILED, State.CLOSED) or not role.sound(self._client):
             return False
         written = self._ring.load(LAYOUT["written"])
         try:

@@ -29,6 +29,7 @@ from logstore.ring.failure import failure
 from logstore.ring.layout import CLIENTS, COMMITTER, SUPERVISOR, State
 from logstore.ring.liveness import NAME as LOCK_FILE
 from logstore.ring.liveness import LockFile
+from logstore.ring.soundness import require_sound
 from logstore.segments import manifest as manifests
 from logstore.segments.catalog_sections import catalog_of
 from logstore.segments.footer import Footer
@@ -73,6 +74,8 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
     logger.info("region in shared memory: %s; %s", facts.region.value, verdict.value)
     if verdict is StartVerdict.REFUSE:
         raise InUse("processes of another version of logstore use this log", path=directory.path)
+    if verdict in (StartVerdict.ADOPT, StartVerdict.SALVAGE) and attached is not None:
+        require_sound(attached[0], region.SHM / region.shared_name(found.name)[1:])
     if verdict is StartVerdict.ADOPT and attached is not None:
         if chosen != found.name:
             raise InUse(f"the log runs under the name {found.name!r}", path=directory.path)

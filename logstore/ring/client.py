@@ -15,6 +15,7 @@ from logstore.errors import (
     InUse,
     LimitReached,
     LogstoreError,
+    NotFound,
     NotRunning,
     PermissionDenied,
     RecordTooLarge,
@@ -87,7 +88,7 @@ class Client:
         self.on_reverts: Callable[[int], None] | None = None
         if read_only:
             # Who may not even read the lock file cannot ask, and hears of a killed service never.
-            with suppress(PermissionDenied, FileNotFoundError):
+            with suppress(PermissionDenied, NotFound):
                 self._liveness = Liveness(self.ring, self.identity.directory, read_only=True)
             return
         self._lock = lock or liveness.LockFile(self.identity.directory)
@@ -130,7 +131,7 @@ class Client:
     def state(self) -> State:
         """The log's state now."""
         number = self.ring.load(LAYOUT["state"])
-        return _STATES[number] if number < len(_STATES) else State(number)
+        return _STATES[number] if number < len(_STATES) else State.FAILED
 
     def service_alive(self) -> bool:
         """Tell whether somebody drains the ring, or will: supervisor, or committer and syncer."""

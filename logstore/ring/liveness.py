@@ -14,7 +14,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
-from logstore.errors import PermissionDenied
+from logstore.errors import NotFound, PermissionDenied
 
 NAME: Final = "lock"
 RECOVERY: Final = 1 << 20
@@ -72,6 +72,7 @@ class LockFile:
 
         Raises:
             PermissionDenied: The file may not be opened.
+            NotFound: It is not there.
         """
         self.path = directory / NAME
         access = os.O_RDONLY if read_only else os.O_RDWR
@@ -88,6 +89,10 @@ class LockFile:
                     "cannot open the lock file; run as the log's owner",
                     path=self.path,
                     errno=error.errno,
+                ) from error
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+                raise NotFound(
+                    "the log's directory, or its lock file, is gone", path=self.path
                 ) from error
             raise
 
