@@ -33,13 +33,16 @@ class Chores:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            try:
-                job()
-            except (OSError, LogstoreError) as error:
-                self.failure = self.failure or error
-            finally:
-                self.pending -= 1
-                self.progress.set()
+            self._do(job)
+
+    def _do(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except (OSError, LogstoreError) as error:
+            self.failure = self.failure or error
+        finally:
+            self.pending -= 1
+            self.progress.set()
 
     def await_progress(self, timeout_s: float) -> None:
         """Sleep until a job ends, or time is up."""

@@ -19,6 +19,7 @@ from logstore.ring.client import Client
 from logstore.ring.layout import COMMITTER, Level, Mode, State, Stop
 from logstore.segments import manifest as manifests
 from logstore.workers import role
+from logstore.workers.chores import Chores
 from logstore.workers.segments import Segments
 
 EXTENT: Final = 1 << 20  # writers that wait for room go on after each extent, so not too much
@@ -33,7 +34,12 @@ class Committer:
     """The draining role as steps."""
 
     def __init__(
-        self, client: Client, directory: Directory | None = None, *, salvaging: bool = False
+        self,
+        client: Client,
+        directory: Directory | None = None,
+        *,
+        salvaging: bool = False,
+        chores: Chores | None = None,
     ) -> None:
         """Open the active segment, or begin the first one of this region.
 
@@ -41,6 +47,7 @@ class Committer:
             client: The attachment, in the committer's role.
             directory: The data directory; opened if it is not given.
             salvaging: Every other process is dead: check each frame, and abort what is damaged.
+            chores: Who seals and prepares segments; a thread if not given.
         """
         self._client = client
         self._ring = client.ring
@@ -54,14 +61,15 @@ class Committer:
         self._blocked = False
         self._done = False
         self._salvaging = salvaging
-        self.segments = Segments(client, self._directory, salvaging=salvaging)
+        self.segments = Segments(client, self._directory, salvaging=salvaging, chores=chores)
 
     # Draining.
 
     def step(self) -> bool:
         """Drain one extent, turn a dead owner's frame into an abort frame, rotate, or stop."""
         state = self._client.state
-        if state in (State.FAILED, State.CLOSED) or not role.sound(self._client):
+        over = state == State.CLOSED or (state == State.FAILED and not self._salvaging)
+        if over or not role.sound(self._client):
             return False
         written = self._ring.load(LAYOUT["written"])
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import time
 from dataclasses import dataclass, replace
@@ -12,7 +11,6 @@ from typing import Final
 
 from logstore.errors import (
     Corruption,
-    DiskFull,
     IncompatibleFormat,
     InUse,
     InvalidArgument,
@@ -25,18 +23,19 @@ from logstore.points import point
 from logstore.ring import region
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.client import Client
-from logstore.ring.failure import failure
 from logstore.ring.layout import CLIENTS, COMMITTER, SUPERVISOR, State
 from logstore.ring.liveness import NAME as LOCK_FILE
 from logstore.ring.liveness import LockFile
+from logstore.ring.names import names_held
 from logstore.ring.soundness import require_sound
 from logstore.segments import manifest as manifests
 from logstore.segments.catalog_sections import catalog_of
 from logstore.segments.footer import Footer
 from logstore.segments.manifest import Manifest
-from logstore.segments.recover import recover
 from logstore.segments.recovery import Region, StartFacts, StartVerdict, start_verdict
+from logstore.workers.aftermath import end_workers, why_left
 from logstore.workers.committer import Committer
+from logstore.workers.damage import mended_manifest, recover_or_repair
 
 REOPEN_S: Final = 10.0
 LOOK_AGAIN_S: Final = 0.01
@@ -67,7 +66,7 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
         Corruption: The files are damaged below what was durable; nothing was changed.
         DiskFull: There is no room to write down what the ring still holds.
     """
-    found = manifests.load(directory) or _new_log(directory, name)
+    found = mended_manifest(directory, lock, options) or _new_log(directory, name)
     chosen = found.name if name is None else region.require_name(name)
     attached, facts = _look(found, directory.path, lock)
     verdict = start_verdict(facts)
@@ -87,16 +86,34 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
         synced = attached[0].load(LAYOUT["synced"])
         written = _salvage(found.name, attached, lock)
         point("start.salvaged")
-    if chosen != found.name:
-        _look(replace(found, name=chosen), directory.path, lock)  # raises if it is taken
-    manifest, footer = _recover(
-        directory, replace(found, name=chosen), synced, written, options.mode
-    )
+    _look(replace(found, name=chosen), directory.path, lock)  # raises if it is taken
+    manifest, footer = _recover(directory, replace(found, name=chosen), synced, written, options)
     point("start.recovered")
-    for used in {found.name, chosen}:
-        region.unlink(used)
-    point("start.unlinked")
-    return Started(_create(directory.path, manifest, footer, options, lock), False)
+    with names_held():
+        _clear_names(found, chosen, directory.path, lock)
+        # Order: the old name's region goes before the manifest forgets the name.
+        point("start.unlinked")
+        manifests.save(directory, manifest, mode=options.mode)
+        client = _create(directory.path, manifest, footer, options, lock)
+    if verdict is StartVerdict.SALVAGE and attached is not None:
+        attached[0].set_state(State.CLOSED)  # for clients of a log that failed
+    return Started(client, False)
+
+
+def _clear_names(found: Manifest, chosen: str, path: Path, lock: LockFile) -> None:
+    """Remove the log's own old region, and one of the new name that nobody needs.
+
+    Raises:
+        InUse: Somebody has taken the new name meanwhile.
+    """
+    for name in {found.name, chosen}:
+        try:
+            _look(replace(found, name=name), path, lock)
+        except InUse:
+            if name == chosen:
+                raise
+        else:
+            region.unlink(name)
 
 
 def _reopen(ring: Ring, lock: LockFile, path: Path) -> bool:
@@ -157,8 +174,14 @@ def _look(
         ring, identity = region.attach(manifest.name)
     except NotRunning:
         return None, StartFacts(Region.NONE, held, manifest.clean)
-    except (IncompatibleFormat, Corruption):
+    except IncompatibleFormat:
         return None, StartFacts(Region.OTHER_LAYOUT, held, manifest.clean)
+    except Corruption as error:
+        raise InUse(
+            f"what has the log's name in shared memory is {error.message}: "
+            "remove it, or give the log another name",
+            path=error.path,
+        ) from error
     if identity.boot_id != region.boot_id():
         return None, StartFacts(Region.OTHER_BOOT, held, manifest.clean)
     if identity.uuid != manifest.uuid:
@@ -171,7 +194,9 @@ def _look(
         return None, StartFacts(Region.OTHER_UUID, held, manifest.clean)
     if identity.directory.exists() and not identity.directory.samefile(path):
         raise InUse("this log is a copy of one that is running", path=identity.directory)
-    return (ring, identity), StartFacts(Region.OURS, held, manifest.clean)
+    failed = ring.load(LAYOUT["state"]) == State.FAILED
+    kind = Region.OURS_FAILED if failed else Region.OURS
+    return (ring, identity), StartFacts(kind, held, manifest.clean)
 
 
 def _needed(identity: region.Identity) -> bool:
@@ -198,7 +223,10 @@ def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) 
     ring, _ = attached
     # An entry of our own: a frame or a guard that the dead supervisor owned is not ours.
     supervisor = Client(name, role=SUPERVISOR, attached=attached, lock=lock)
-    ring.set_state(State.RUNNING)
+    if ring.load(LAYOUT["state"]) == State.FAILED:
+        end_workers(ring, lock)  # clients may be attached still; none can append any more
+    else:
+        ring.set_state(State.RUNNING)
     second = region.attach(name)
     committer = Committer(Client(name, role=COMMITTER, attached=second), salvaging=True)
     try:
@@ -207,13 +235,7 @@ def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) 
         end = ring.load(LAYOUT["head"])
         left = end - ring.load(LAYOUT["written"])
         if left:
-            path, stage, number = failure(ring)
-            raise DiskFull(
-                f"{left} bytes of acknowledged records are in shared memory and cannot be "
-                f"written ({stage}: {os.strerror(number)}); make room and start again",
-                path=path,
-                errno=number,
-            )
+            raise why_left(ring, left)
     finally:
         committer.close()
     supervisor.ring.hook = None
@@ -221,21 +243,20 @@ def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) 
 
 
 def _recover(
-    directory: Directory, found: Manifest, synced: int, written: int, mode: int
+    directory: Directory, found: Manifest, synced: int, written: int, options: Options
 ) -> tuple[Manifest, Footer | None]:
-    """Recover the files; return the manifest of the next epoch, saved, and the newest footer."""
+    """Recover the files; return the next epoch's manifest, not saved yet, and the newest footer."""
     footer = None
     if found.epoch == 0:
         manifest = replace(found, epoch=1, clean=False)
     else:
-        recovered = recover(directory, synced_lsn=synced, written_lsn=written, mode=mode)
+        recovered = recover_or_repair(directory, synced, written, options)
         footer = recovered.footer
         for name in recovered.quarantined:
-            logger.warning("torn tail: a copy is in quarantine/%s", name)
+            logger.warning("torn tail: a copy is in %s", name)
         manifest = replace(
             recovered.manifest, name=found.name, epoch=recovered.manifest.epoch + 1, clean=False
         )
-    manifests.save(directory, manifest, mode=mode)
     return manifest, footer
 
 

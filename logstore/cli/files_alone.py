@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from logstore.cli.output import column_lines, count_text, plural, size_text
 from logstore.cursors import CursorStatus, listing
-from logstore.errors import NotFound
+from logstore.errors import Corruption, NotFound
 from logstore.files import Directory
 from logstore.group import GroupStatus
 from logstore.lsn import Durability
@@ -16,7 +16,6 @@ from logstore.segments import manifest as manifests
 from logstore.segments.catalog import Catalog
 from logstore.segments.catalog_sections import catalog_of
 from logstore.segments.disk_errors import reading
-from logstore.segments.fold import catalog_at
 from logstore.segments.footer import GroupRange
 from logstore.segments.inventory import newest_footer, take_inventory
 from logstore.segments.reader import SegmentReader
@@ -125,8 +124,8 @@ class FilesAlone:
         names = self._frames.names()
         if group is not None and group not in names:
             raise NotFound(f"there is no group {group!r}; there are {', '.join(names)}")
-        catalog = catalog_at(self._directory, self.manifest.uuid, self.end_lsn)
-        hidden = Intervals(catalog.hidden)
+        # Not from the files' footers: a power loss may have torn the last one.
+        hidden = Intervals(catalog_of(self._footer).hidden)
         view = View(self._frames, hidden, group=group, uncommitted=uncommitted, reverted=reverted)
         first = self.manifest.start_lsn if start is None else start
         for piece in view.pieces(first, self.end_lsn, end):
@@ -198,5 +197,9 @@ def load_manifest(directory: Directory) -> manifests.Manifest:
     """
     manifest = manifests.load(directory)
     if manifest is None:
+        with reading(str(directory.path)):
+            names = directory.names()
+        if any(name.endswith(".seg") for name in names):
+            raise Corruption("there are segments, but the manifest is missing", path=directory.path)
         raise NotFound("there is no log here: no MANIFEST", path=directory.path)
     return manifest

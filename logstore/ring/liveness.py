@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import struct
 from pathlib import Path
 from typing import Final
@@ -76,15 +77,20 @@ class LockFile:
         """
         self.path = directory / NAME
         access = os.O_RDONLY if read_only else os.O_RDWR
-        flags = access | os.O_CLOEXEC | os.O_NOFOLLOW
+        # Opened without blocking, so that a fifo of this name cannot hang the caller.
+        flags = access | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
             if mode is None:
                 self._fd = os.open(self.path, flags)
             else:
                 self._fd = os.open(self.path, flags | os.O_CREAT, mode)
+            if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+                os.close(self._fd)
+                raise IsADirectoryError(errno.EISDIR, "not a regular file")
+            if mode is not None:
                 os.fchmod(self._fd, mode)
         except OSError as error:
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP):
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.EISDIR):
                 raise PermissionDenied(
                     "cannot open the lock file; run as the log's owner",
                     path=self.path,

@@ -12,6 +12,7 @@ from logstore.files import Directory
 from logstore.format import VERSION
 from logstore.lsn import ALIGNMENT, FIRST_LSN
 from logstore.segments import whole_file
+from logstore.segments.disk_errors import writing
 from logstore.segments.whole_file import CRC_LINE_SIZE, crc_line
 
 MANIFEST: Final = "MANIFEST"
@@ -196,6 +197,10 @@ def save(directory: Directory, manifest: Manifest, *, mode: int = 0o600) -> None
             directory failed, either.
     """
     data = manifest.encode()
+    # Order: every segment that the text names is on the disk under its name before. A file system
+    # may keep this rename and lose an earlier one, and recovery would miss a segment.
+    with writing(MANIFEST):
+        directory.sync()
     whole_file.replace(
         directory, MANIFEST, data, temporary=_TEMPORARY, folder=".", mode=mode, what="manifest"
     )

@@ -21,7 +21,7 @@ from logstore.lsn import require_lsn
 from logstore.segments.backward import blocks_back
 from logstore.segments.disk_errors import reading
 from logstore.segments.footer import footer_from
-from logstore.segments.search import Finder
+from logstore.segments.known import KnownSegments
 from logstore.segments.segment import bases_of, header_from, read_header, segment_name
 from logstore.segments.trouble import trouble
 
@@ -61,7 +61,8 @@ class SegmentReader:
     def __init__(self, directory: Directory, uuid: bytes, *, chunk_size: int = CHUNK) -> None:
         self._directory = directory
         self._uuid = uuid
-        self._buffer = bytearray(chunk_size)
+        self._chunk_size = chunk_size
+        self._buffer = bytearray()
         self._bases: list[int] = []
         self._open: _OpenSegment | None = None
         self._next_lsn = 0
@@ -151,9 +152,9 @@ class SegmentReader:
         """
         require_lsn(start_lsn, name="start_lsn")
         require_lsn(floor_lsn, name="floor_lsn")
-        finder = Finder(self._directory, self._uuid, lambda: start_lsn)
-        size = len(self._buffer) if copy else VIEWED_CHUNK
-        for first, last in blocks_back(self._directory, finder, start_lsn, floor_lsn, size):
+        known = KnownSegments(self._directory, self._uuid, lambda: start_lsn, None)
+        size = self._chunk_size if copy else VIEWED_CHUNK
+        for first, last in blocks_back(self._directory, known, start_lsn, floor_lsn, size):
             block = list(self.chunks(first, partial(int, last), names, kinds=kinds, copy=copy))
             for records in reversed(block):
                 records.reverse()
@@ -206,7 +207,7 @@ class SegmentReader:
     ) -> tuple[list[Record], int, int]:
         header = segment.header
         offset = header.offset_of(lsn)
-        size = len(self._buffer) if copy else min(len(self._buffer), VIEWED_CHUNK)
+        size = self._chunk_size if copy else min(self._chunk_size, VIEWED_CHUNK)
         while True:
             wanted = min(size, limit_lsn - lsn)
             data = self._read(segment.fd, wanted, offset, copy)

@@ -12,7 +12,7 @@ import pytest
 from logstore.cli.input_records import prefixed_records
 from logstore.files import Directory
 from tests.cli.running import call, json_lines
-from tests.segments.small_log import contents, three_segments
+from tests.segments.small_log import change, contents, three_segments
 
 PAYLOADS = [b"one", b"two" * 30, b"three", b"", b"five", b"six" * 50, b"\xff\x00"]
 
@@ -135,3 +135,15 @@ def test_a_name_that_nobody_serves_is_not_running(command: str) -> None:
 def test_what_needs_a_service_says_that_none_runs(log: Path, command: str) -> None:
     result = call(command, log)
     assert result.exit_code == 6, result.output
+
+
+def test_a_footer_that_a_power_loss_tore_is_no_damage_to_read(tmp_path: Path) -> None:
+    with Directory.open(tmp_path / "small", create=True) as directory:
+        small = three_segments(directory)
+        assert small.header is not None
+        offset = small.header.offset_of(small.end_lsn)
+        small.seal(named=False)
+        change(directory, small.active, offset, bytes(8))  # its first sector did not arrive
+    result = call("read", tmp_path / "small")
+    assert result.exit_code == 0, result.output
+    assert result.stdout_bytes == b"".join(payload + b"\n" for _, _, payload in small.records)

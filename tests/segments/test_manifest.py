@@ -157,7 +157,9 @@ def test_it_is_durable_before_it_takes_the_old_ones_name_and_then_so_is_the_name
     calls: list[str] = []
     directory.fault = calls.append
     manifests.save(directory, SAMPLE)
-    assert calls[1:] == ["create", "write", "sync_file", "rename", "sync"]
+    names_durable, temporary_there, *rest = calls
+    assert (names_durable, temporary_there) == ("sync", "size")
+    assert rest == ["create", "write", "sync_file", "rename", "sync"]
 
 
 class Killed(BaseException):
