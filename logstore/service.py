@@ -19,6 +19,7 @@ from logstore.ring.layout import SUPERVISOR, State
 from logstore.ring.liveness import NAME as LOCK_FILE
 from logstore.ring.liveness import LockFile
 from logstore.segments import manifest
+from logstore.segments.disk_errors import reading
 
 START_TIMEOUT_S: Final = 60.0
 STARTS: Final = 3  # a service that dies so often while it starts will not come up
@@ -130,7 +131,8 @@ def start(path: Path, *, name: str | None, flags: dict[str, object]) -> None:
     Raises:
         LogstoreError: Why it did not start, as the supervisor told it.
     """
-    with Directory.open(path, create=True):  # so that its log has a place
+    # So that its log has a place.
+    with reading("the data directory"), Directory.open(path, create=True):
         pass
     given = {key: value for key, value in flags.items() if value is not None}
     reader, writer = os.pipe()

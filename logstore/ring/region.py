@@ -248,8 +248,10 @@ def _read_identity(fd: int, place: Path) -> Identity:
     if found.st_uid not in (0, os.geteuid()) and os.geteuid() != 0 and not _group_may(found):
         raise PermissionDenied(f"the region belongs to uid {found.st_uid}", path=place)
     header = os.pread(fd, 4096, 0)
-    if len(header) < 4096 or header[:8] == bytes(8):
+    if not any(header[:8]):
         raise NotRunning("the log is just starting", path=place)
+    if len(header) < 4096:
+        raise Corruption("not a region of logstore", path=place)
     magic, version, header_size, uuid, boot, epoch, salt, ring, *rest = _NUMBERS.unpack_from(header)
     segment, interval, created, mode = rest
     if magic != LAYOUT["MAGIC"]:
