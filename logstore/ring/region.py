@@ -94,7 +94,7 @@ def create(
         start_lsn: The oldest LSN there is.
         head_lsn: Where the next frame will be.
         groups: (id, name, last seq) of every group so far, by id.
-        newest_revert_lsn: The newest revert frame in the files; 0 if nothing is hidden.
+        newest_revert_lsn: 0 if nothing is hidden.
 
     Raises:
         InUse: The name is taken by another log.
@@ -150,7 +150,7 @@ def _allocate(fd: int, size: int) -> None:
 
 
 def _make_semaphore(name: str, mode: int) -> None:
-    # A semaphore without a region is what a supervisor killed right here left behind.
+    # One without a region is what a supervisor killed right here left behind.
     try:
         posix_ipc.unlink_semaphore(name)
     except posix_ipc.ExistentialError:
@@ -228,9 +228,8 @@ def _open(name: str, place: Path, *, read_only: bool) -> int:
     try:
         return os.open(place, access | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        raise NotRunning(
-            f"no log named {name!r} is running; start it with `logstore serve`"
-        ) from None
+        told = f"no log named {name!r} is running; start it with `logstore serve`"
+        raise NotRunning(told) from None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise Corruption("not a shared-memory object", path=place) from error
