@@ -96,16 +96,25 @@ class RawReader:
         try:
             while position < limit:
                 self._client.pin(key, position)
+                # Compaction may have looked at the pins before it was there.
+                position = max(position, self._ring.load(LAYOUT["start"]))
                 on_file = min(limit, self._ring.load(LAYOUT["written"]))
                 # Order: the limit before the names: a group's name is there before its records.
                 names = self.names()
                 if position < on_file:
                     reader = reader or self._segment_reader()
-                    for chunk in reader.chunks(
-                        position, partial(int, on_file), names, kinds=kinds, copy=copy
-                    ):
-                        yield chunk
-                        self._client.pin(key, reader.next_lsn)
+                    try:
+                        for chunk in reader.chunks(
+                            position, partial(int, on_file), names, kinds=kinds, copy=copy
+                        ):
+                            yield chunk
+                            position = reader.next_lsn
+                            self._client.pin(key, position)
+                    except NotFound:
+                        # Order: a dropped segment lies below the start before it is removed.
+                        if self._ring.load(LAYOUT["start"]) <= position:
+                            raise
+                        continue
                     position = on_file
                 else:
                     records, position = self._from_ring(position, limit, kinds)
