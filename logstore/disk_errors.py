@@ -16,7 +16,7 @@ from logstore.errors import (
     SyncFailed,
 )
 
-_DENIED: Final = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP}
+_DENIED: Final = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.EISDIR}
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 

@@ -135,6 +135,8 @@ def start(path: Path, *, name: str | None, flags: dict[str, object]) -> None:
     Raises:
         LogstoreError: Why it did not start, as the supervisor told it.
     """
+    if path.is_symlink() and not path.exists():
+        raise NotFound("the data directory is a link to nothing", path=path)
     with writing("the data directory"), Directory.open(path, create=True):
         pass  # so that its log has a place
     given = {key: value for key, value in flags.items() if value is not None}

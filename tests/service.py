@@ -87,6 +87,7 @@ class Service:
     options: dict[str, object] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    wrapper: tuple[str, ...] = ()  # what runs the supervisor, such as strace
 
     def start(self) -> Service:
         """Start the supervisor and return when clients can append.
@@ -102,7 +103,8 @@ class Service:
         """Start the supervisor and return its answer: {} if it is up, None if there was none."""
         self.path.mkdir(parents=True, exist_ok=True)
         reader, writer = os.pipe()
-        command = [sys.executable, "-m", "logstore.workers.supervisor", str(self.path)]
+        command = [*self.wrapper, sys.executable, "-m", "logstore.workers.supervisor"]
+        command += [str(self.path)]
         command += ["--options", json.dumps(self.options), "--ready-fd", str(writer)]
         command += ["--name", self.name]
         with os.fdopen(reader, "rb") as ready:

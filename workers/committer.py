@@ -6,6 +6,7 @@ the place that its LSN dictates, so a restarted committer writes the same bytes 
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 from logstore.errors import LogstoreError
 from logstore.files import Directory
 from logstore.format import FRAME_HEADER_SIZE, FrameHeader, Kind, encode_mark, span
+from logstore.frames import resync
 from logstore.points import point
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
@@ -28,6 +30,8 @@ NAP_S: Final = 0.001
 NAPS_FOR_S: Final = 0.05  # after the last work; then the next append has to wake us
 DEEP_SLEEP_S: Final = 1.0
 BLOCKED_S: Final = 0.01  # how often a frame that somebody is filling is looked at
+
+logger = logging.getLogger("logstore.committer")
 
 
 class Committer:
@@ -46,7 +50,7 @@ class Committer:
         Args:
             client: The attachment, in the committer's role.
             directory: The data directory; opened if it is not given.
-            salvaging: Every other process is dead: check each frame, and abort what is damaged.
+            salvaging: Every other process is dead, and no syncer runs.
             chores: Who seals and prepares segments; a thread if not given.
         """
         self._client = client
@@ -83,7 +87,8 @@ class Committer:
     def step(self) -> bool:
         """Drain one extent, turn a dead owner's frame into an abort frame, rotate, or stop."""
         state = self._client.state
-        if state in (State.FAILED, State.CLOSED):
+        over = state == State.CLOSED or (state == State.FAILED and not self._salvaging)
+        if over or not role.sound(self._client):
             return False
         written = self._ring.load(LAYOUT["written"])
         try:
@@ -101,7 +106,7 @@ class Committer:
     def _drain(self, segments: Segments, written: int) -> bool:
         ring = self._ring
         room = segments.room(written)
-        to, stop, at, owner = ring.walk(written, min(EXTENT, room), self._salvaging)
+        to, stop, at, owner = ring.walk(written, min(EXTENT, room), True)
         self._stopped_at = at
         self._tell_blocked(stop == Stop.BLOCKED, at, owner)
         if to == written:
@@ -153,21 +158,27 @@ class Committer:
         if stop == Stop.BLOCKED and not self._client.alive(owner):
             self._ring.abort_dead(at)
             return True
-        if stop == Stop.DAMAGED and self._salvaging:
+        if stop == Stop.DAMAGED and role.sound(self._client):
             self._discard(at)
             return True
-        if stop == Stop.DAMAGED:
-            damage = OSError(74, "a frame in the ring is damaged")  # EBADMSG
-            role.fail(self._ring, "drain", damage, self._directory.path)
         return False
 
     def _discard(self, at: int) -> None:
-        """Replace a damaged frame by an abort frame, or all that follows if its size is bad too."""
-        left = self._ring.load(LAYOUT["head"]) - at
+        """Replace a damaged frame by an abort frame, up to the next good one if its size is bad.
+
+        Only whoever may write the ring can have damaged it. Others' records are not to suffer.
+        """
+        head = self._ring.load(LAYOUT["head"])
         start = at & (self._ring.capacity - 1)
-        header = FrameHeader.decode(bytes(self._memory[start : start + FRAME_HEADER_SIZE]))
-        whole = header.size > 0 and header.lsn == at and span(header.payload_length) <= left
-        self._ring.discard(at, span(header.payload_length) if whole else left)
+        with self._memory[start : start + head - at] as rest:
+            header = FrameHeader.decode(bytes(rest[:FRAME_HEADER_SIZE]))
+            end = at + span(header.payload_length) if header.size > 0 else at
+            if header.lsn != at or not at < end <= head:
+                behind = at + FRAME_HEADER_SIZE
+                found = resync(rest[behind - at :], behind, self._client.identity.salt, head)
+                end = found if found >= 0 else head
+        logger.error("a record at LSN %d was damaged in the ring; it is dropped", at)
+        self._ring.discard(at, end - at)
 
     def _cannot_write(self, error: OSError | LogstoreError) -> None:
         if not role.out_of_space(error):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import sys
@@ -17,11 +18,14 @@ from logstore.files import Directory
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.client import Client
 from logstore.ring.layout import COMMITTER, FIRST_CLIENT, SUPERVISOR, SYNCER, State
+from logstore.ring.soundness import complaint
 from logstore.segments import manifest
 
 ORPHAN_CHECK_S: Final = 1.0
 RETRY_S: Final = 0.1
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+logger = logging.getLogger("logstore.worker")
 
 
 class Worker(Protocol):
@@ -85,6 +89,16 @@ def describe(ring: Ring, stage: str, error: OSError | LogstoreError, place: Path
     ring.write_header(LAYOUT["failure_path"], text)
     ring.write_header(LAYOUT["failure_stage"], stage.encode()[:31] + b"\0")
     ring.store(LAYOUT["failure_errno"], error.errno or errno.EIO)
+
+
+def sound(client: Client) -> bool:
+    """Tell whether the region's words can all be true; if they cannot, the log has failed."""
+    wrong = complaint(client.ring)
+    if wrong:
+        logger.error("the shared memory is damaged: %s", wrong)
+        damage = OSError(errno.EBADMSG, wrong)
+        fail(client.ring, "the check of the shared memory", damage, client.identity.directory)
+    return not wrong
 
 
 def out_of_space(error: OSError | LogstoreError) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import time
 from dataclasses import dataclass, replace
@@ -13,12 +12,10 @@ from typing import Final
 from logstore.disk_errors import reading
 from logstore.errors import (
     Corruption,
-    DiskFull,
     IncompatibleFormat,
     InUse,
     InvalidArgument,
     NotRunning,
-    SyncFailed,
 )
 from logstore.files import Directory
 from logstore.lsn import FIRST_LSN
@@ -27,15 +24,17 @@ from logstore.points import point
 from logstore.ring import region
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.client import Client
-from logstore.ring.failure import failure
 from logstore.ring.layout import CLIENTS, COMMITTER, SUPERVISOR, State
 from logstore.ring.liveness import NAME as LOCK_FILE
 from logstore.ring.liveness import LockFile
+from logstore.ring.names import names_held
+from logstore.ring.soundness import require_sound
 from logstore.segments import manifest as manifests
 from logstore.segments.catalog_sections import catalog_of
 from logstore.segments.footer import Footer
 from logstore.segments.manifest import Manifest
 from logstore.segments.recovery import Region, StartFacts, StartVerdict, start_verdict
+from logstore.workers.aftermath import end_workers, why_left
 from logstore.workers.committer import Committer
 from logstore.workers.damage import mended_manifest, recover_or_repair
 
@@ -75,6 +74,8 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
     logger.info("region in shared memory: %s; %s", facts.region.value, verdict.value)
     if verdict is StartVerdict.REFUSE:
         raise InUse("processes of another version of logstore use this log", path=directory.path)
+    if verdict in (StartVerdict.ADOPT, StartVerdict.SALVAGE) and attached is not None:
+        require_sound(attached[0], region.SHM / region.shared_name(found.name)[1:])
     if verdict is StartVerdict.ADOPT and attached is not None:
         if chosen != found.name:
             raise InUse(f"the log runs under the name {found.name!r}", path=directory.path)
@@ -86,14 +87,34 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
         synced = attached[0].load(LAYOUT["synced"])
         written = _salvage(found.name, attached, lock)
         point("start.salvaged")
-    if chosen != found.name:
-        _look(replace(found, name=chosen), directory.path, lock)  # raises if it is taken
+    _look(replace(found, name=chosen), directory.path, lock)  # raises if it is taken
     manifest, footer = _recover(directory, replace(found, name=chosen), synced, written, options)
     point("start.recovered")
-    for used in {found.name, chosen}:
-        region.unlink(used)
-    point("start.unlinked")
-    return Started(_create(directory.path, manifest, footer, options, lock), False)
+    with names_held():
+        _clear_names(found, chosen, directory.path, lock)
+        # Order: the old name's region goes before the manifest forgets the name.
+        point("start.unlinked")
+        manifests.save(directory, manifest, mode=options.mode)
+        client = _create(directory.path, manifest, footer, options, lock)
+    if verdict is StartVerdict.SALVAGE and attached is not None:
+        attached[0].set_state(State.CLOSED)  # for clients of a log that failed
+    return Started(client, False)
+
+
+def _clear_names(found: Manifest, chosen: str, path: Path, lock: LockFile) -> None:
+    """Remove the log's own old region, and one of the new name that nobody needs.
+
+    Raises:
+        InUse: Somebody has taken the new name meanwhile.
+    """
+    for name in {found.name, chosen}:
+        try:
+            _look(replace(found, name=name), path, lock)
+        except InUse:
+            if name == chosen:
+                raise
+        else:
+            region.unlink(name)
 
 
 def _reopen(ring: Ring, lock: LockFile, path: Path) -> bool:
@@ -155,8 +176,14 @@ def _look(
         ring, identity = region.attach(manifest.name)
     except NotRunning:
         return None, StartFacts(Region.NONE, held, manifest.clean)
-    except (IncompatibleFormat, Corruption):
+    except IncompatibleFormat:
         return None, StartFacts(Region.OTHER_LAYOUT, held, manifest.clean)
+    except Corruption as error:
+        raise InUse(
+            f"what has the log's name in shared memory is {error.message}: "
+            "remove it, or give the log another name",
+            path=error.path,
+        ) from error
     if identity.boot_id != region.boot_id():
         return None, StartFacts(Region.OTHER_BOOT, held, manifest.clean)
     if identity.uuid != manifest.uuid:
@@ -169,7 +196,9 @@ def _look(
         return None, StartFacts(Region.OTHER_UUID, held, manifest.clean)
     if identity.directory.exists() and not identity.directory.samefile(path):
         raise InUse("this log is a copy of one that is running", path=identity.directory)
-    return (ring, identity), StartFacts(Region.OURS, held, manifest.clean)
+    failed = ring.load(LAYOUT["state"]) == State.FAILED
+    kind = Region.OURS_FAILED if failed else Region.OURS
+    return (ring, identity), StartFacts(kind, held, manifest.clean)
 
 
 def _needed(identity: region.Identity) -> bool:
@@ -196,7 +225,10 @@ def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) 
     ring, _ = attached
     # An entry of our own: a frame or a guard that the dead supervisor owned is not ours.
     supervisor = Client(name, role=SUPERVISOR, attached=attached, lock=lock)
-    ring.store(LAYOUT["state"], State.RUNNING)  # also if it had failed: nobody else is there
+    if ring.load(LAYOUT["state"]) == State.FAILED:
+        end_workers(ring, lock)  # clients may be attached still; none can append any more
+    else:
+        ring.set_state(State.RUNNING)
     second = region.attach(name)
     committer = Committer(Client(name, role=COMMITTER, attached=second), salvaging=True)
     try:
@@ -206,14 +238,7 @@ def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) 
         end = ring.load(LAYOUT["head"])
         left = end - ring.load(LAYOUT["written"])
         if left:
-            path, stage, number = failure(ring)
-            kind = DiskFull if ring.load(LAYOUT["state"]) == State.FULL else SyncFailed
-            raise kind(
-                f"{left} bytes of acknowledged records are in shared memory and cannot be "
-                f"written ({stage}: {os.strerror(number)}); mend that and start again",
-                path=path,
-                errno=number,
-            )
+            raise why_left(ring, left)
     finally:
         committer.close()
     supervisor.ring.hook = None
@@ -223,7 +248,7 @@ def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) 
 def _recover(
     directory: Directory, found: Manifest, synced: int, written: int, options: Options
 ) -> tuple[Manifest, Footer | None]:
-    """Recover the files; return the manifest of the next epoch, saved, and the newest footer."""
+    """Recover the files; return the next epoch's manifest, not saved yet, and the newest footer."""
     footer = None
     if found.epoch == 0:
         manifest = replace(found, epoch=1, clean=False)
@@ -235,7 +260,6 @@ def _recover(
         manifest = replace(
             recovered.manifest, name=found.name, epoch=recovered.manifest.epoch + 1, clean=False
         )
-    manifests.save(directory, manifest, mode=options.mode)
     return manifest, footer
 
 

@@ -70,12 +70,14 @@ class Syncer:
         target, synced = ring.load(LAYOUT["written"]), ring.load(LAYOUT["synced"])
         if target <= synced or self._client.state == State.FAILED or not self._due(synced):
             return False
+        if not role.sound(self._client):
+            return False
         began_ns = time.monotonic_ns()
         ring.store(LAYOUT["sync_intent"], target)
         point("sync.intent")
         try:
             self._sync_up_to(target)
-        except OSError as error:
+        except (OSError, LogstoreError) as error:
             # Never try again: what the disk holds is unknown from here on.
             role.fail(ring, "fdatasync", error, self._directory.path)
             return False

@@ -130,7 +130,7 @@ class Client:
     def state(self) -> State:
         """The log's state now."""
         number = self.ring.load(LAYOUT["state"])
-        return _STATES[number] if number < len(_STATES) else State(number)
+        return _STATES[number] if number < len(_STATES) else State.FAILED
 
     def service_alive(self) -> bool:
         """Tell whether somebody drains the ring, or will: supervisor, or committer and syncer."""

@@ -1,14 +1,15 @@
 /* The committer's and the syncer's side: how far is published, and moving the watermarks on. */
 #include "ring/ring.h"
 
-/* Is the published frame at `lsn` sound?  `end` is the head: no frame reaches beyond it. */
-static int sound(const struct ls_ring *ring, uint64_t lsn, uint32_t size, uint64_t end, int verify)
+/* Is the frame at `lsn`, in flight or published, sound?  `end` is the head: no frame reaches beyond it. */
+static int sound(const struct ls_ring *ring, uint64_t lsn, uint64_t word, uint64_t end, int verify)
 {
     struct ls_frame *frame = ls_frame_at(ring, lsn);
     struct ls_frame header;
+    uint32_t size = (uint32_t)word & ~LS_IN_FLIGHT;
     if (size == 0 || frame->lsn != lsn || ls_span((uint64_t)size - 1) > end - lsn)
         return 0;
-    return !verify ||
+    return !verify || ((uint32_t)word & LS_IN_FLIGHT) ||
            ls_frame_check(frame, end - lsn, lsn, end, ring->salt, &header) == LS_FRAME_OK;
 }
 
@@ -22,20 +23,24 @@ void ls_walk(const struct ls_ring *ring, uint64_t from, uint64_t most, int verif
     uint64_t end = atomic_load_explicit(&ring->region->head, memory_order_acquire);
     uint64_t lsn = from;
 
-    *extent = (struct ls_extent){.from = from, .to = from, .stop = LS_STOP_DRY};
+    *extent = (struct ls_extent){.from = from, .to = from, .at = from, .stop = LS_STOP_DRY};
+    if (end - from > ring->capacity || from % LS_ALIGNMENT != 0) { /* also if end < from */
+        extent->stop = LS_STOP_DAMAGED;
+        return;
+    }
     while (lsn < end) {
         struct ls_frame *frame = ls_frame_at(ring, lsn);
         /* Pairs with: the release in seal_word: a published frame's bytes are all there. */
         uint64_t word = atomic_load_explicit(ls_frame_atomic_word(frame), memory_order_acquire);
         uint64_t next;
 
+        if (!sound(ring, lsn, word, end, verify)) {
+            extent->stop = LS_STOP_DAMAGED;
+            break;
+        }
         if ((uint32_t)word & LS_IN_FLIGHT) {
             extent->stop = LS_STOP_BLOCKED;
             extent->owner = (uint32_t)(word >> 32);
-            break;
-        }
-        if (!sound(ring, lsn, (uint32_t)word, end, verify)) {
-            extent->stop = LS_STOP_DAMAGED;
             break;
         }
         next = lsn + ls_span((uint64_t)(uint32_t)word - 1);

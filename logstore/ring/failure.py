@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
-from logstore.errors import DiskFull, LogstoreError, NotRunning, RecordTooLarge, SyncFailed
+from logstore.errors import (
+    Corruption,
+    DiskFull,
+    LogstoreError,
+    NotRunning,
+    RecordTooLarge,
+    SyncFailed,
+)
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.layout import State
+
+_STATES: Final = frozenset(State)
 
 
 def failure(ring: Ring) -> tuple[Path, str, int]:
@@ -23,7 +33,10 @@ def failure(ring: Ring) -> tuple[Path, str, int]:
 
 def state_error(ring: Ring, directory: Path) -> LogstoreError:
     """Return the error that tells a caller why the log does not go on."""
-    state = State(ring.load(LAYOUT["state"]))
+    word = ring.load(LAYOUT["state"])
+    if word not in _STATES:
+        return Corruption(f"the log's shared memory is damaged: state {word}", path=directory)
+    state = State(word)
     place, stage, number = failure(ring)
     if state == State.FULL:
         return DiskFull(

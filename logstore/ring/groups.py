@@ -6,7 +6,7 @@ to the log before that, so whoever reads a record of a group has met its name.
 
 from __future__ import annotations
 
-from logstore.errors import InvalidArgument, LimitReached, ReadOnly
+from logstore.errors import Corruption, InvalidArgument, LimitReached, ReadOnly
 from logstore.frames import GROUP_NAME
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.client import Client
@@ -29,8 +29,15 @@ def require_group_name(name: object) -> str:
 
 
 def count(ring: Ring) -> int:
-    """Return how many groups there are."""
-    return ring.load(LAYOUT["group_count"])
+    """Return how many groups there are.
+
+    Raises:
+        Corruption: More than there can be.
+    """
+    number = ring.load(LAYOUT["group_count"])
+    if number > GROUPS:
+        raise Corruption(f"the log's shared memory is damaged: it has {number} groups")
+    return number
 
 
 def name_of(ring: Ring, number: int) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import struct
 from pathlib import Path
 from typing import Final
@@ -78,14 +79,16 @@ class LockFile:
         """
         self.path = directory / NAME
         access = os.O_RDONLY if read_only else os.O_RDWR
-        flags = access | os.O_CLOEXEC | os.O_NOFOLLOW
+        # Opened without blocking, so that a fifo of this name cannot hang the caller.
+        flags = access | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         self._fd = -1
         try:
             with (reading if mode is None else writing)("the lock file"):
-                if mode is None:
-                    self._fd = os.open(self.path, flags)
-                else:
-                    self._fd = os.open(self.path, flags | os.O_CREAT, mode)
+                create = 0 if mode is None else os.O_CREAT
+                self._fd = os.open(self.path, flags | create, mode or 0)
+                if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+                    raise PermissionError(errno.EACCES, "not a regular file")
+                if mode is not None:
                     os.fchmod(self._fd, mode)
         except LogstoreError as error:
             self.close()

@@ -95,7 +95,7 @@ def create(
         start_lsn: The oldest LSN there is.
         head_lsn: Where the next frame will be.
         groups: (id, name, last seq) of every group so far, by id.
-        newest_revert_lsn: The newest revert frame in the files; 0 if nothing is hidden.
+        newest_revert_lsn: 0 if nothing is hidden.
 
     Raises:
         InUse: The name is taken by another log.
@@ -150,7 +150,7 @@ def _full(size: int, error: OSError) -> SharedMemoryFull:
 
 
 def _make_semaphore(name: str, mode: int) -> None:
-    # A semaphore without a region is what a supervisor killed right here left behind.
+    # One without a region is what a supervisor killed right here left behind.
     try:
         posix_ipc.unlink_semaphore(name)
     except posix_ipc.ExistentialError:
@@ -228,9 +228,8 @@ def _open(name: str, place: Path, *, read_only: bool) -> int:
     try:
         return os.open(place, access | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        raise NotRunning(
-            f"no log named {name!r} is running; start it with `logstore serve`"
-        ) from None
+        told = f"no log named {name!r} is running; start it with `logstore serve`"
+        raise NotRunning(told) from None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise Corruption("not a shared-memory object", path=place) from error
@@ -248,8 +247,10 @@ def _read_identity(fd: int, place: Path) -> Identity:
     if found.st_uid not in (0, os.geteuid()) and os.geteuid() != 0 and not _group_may(found):
         raise PermissionDenied(f"the region belongs to uid {found.st_uid}", path=place)
     header = os.pread(fd, 4096, 0)
-    if len(header) < 4096 or header[:8] == bytes(8):
+    if not any(header[:8]):
         raise NotRunning("the log is just starting", path=place)
+    if len(header) < 4096:
+        raise Corruption("not a region of logstore", path=place)
     magic, version, header_size, uuid, boot, epoch, salt, ring, *rest = _NUMBERS.unpack_from(header)
     segment, interval, created, mode = rest
     if magic != LAYOUT["MAGIC"]:

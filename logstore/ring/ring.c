@@ -33,13 +33,14 @@ static void add(_Atomic uint64_t *counter, uint64_t amount)
 static int has_room(struct ls_ring *ring, uint64_t head, uint64_t span)
 {
     uint64_t end = head + span;
-    if (end <= atomic_load_explicit(&ring->room_until, memory_order_relaxed))
+    /* Unsigned: a head that is below `written` leaves more than the whole ring, and is refused too. */
+    if (atomic_load_explicit(&ring->room_until, memory_order_relaxed) - end <= ring->capacity)
         return 1;
     /* Pairs with: the release in ls_advance_written; the committer is done reading below it. */
     uint64_t until =
         atomic_load_explicit(&ring->region->written, memory_order_acquire) + ring->capacity;
     atomic_store_explicit(&ring->room_until, until, memory_order_relaxed);
-    return end <= until;
+    return until - end <= ring->capacity;
 }
 
 /* Write the header of the frame at slot->lsn, all but its first word. */

@@ -7,6 +7,7 @@ ahead of the disk waits.
 
 from __future__ import annotations
 
+from logstore.errors import Corruption
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.layout import SEGMENT_SLOTS
 
@@ -25,10 +26,16 @@ def push(ring: Ring, base_lsn: int) -> None:
 
 
 def bases(ring: Ring, first: int) -> list[int]:
-    """Return the base LSNs of the segments numbered from `first` on, oldest first."""
+    """Return the base LSNs of the segments numbered from `first` on, oldest first.
+
+    Raises:
+        Corruption: There are more than the list has room for.
+    """
     count = ring.load(LAYOUT["segment_count"])
     if count == first:
         return []
+    if not first < count <= first + SEGMENT_SLOTS:
+        raise Corruption(f"the log's shared memory is damaged: segments {first} to {count}")
     slots = ring.words(LAYOUT["segment_base"], SEGMENT_SLOTS)
     return [slots[number % SEGMENT_SLOTS] for number in range(first, count)]
 

@@ -136,7 +136,7 @@ enum ls_status ls_wait_room(struct ls_ring *ring, uint64_t span, uint64_t deadli
         uint64_t needed = atomic_load_explicit(&region->head, memory_order_acquire) + span;
         uint64_t now = atomic_load_explicit(&region->written, memory_order_acquire);
         enum ls_status status;
-        if (needed <= now + ring->capacity)
+        if (now + ring->capacity - needed <= ring->capacity) /* as has_room sees it */
             return LS_OK;
         if (hopeless(ring))
             return LS_WRONG_STATE;

@@ -19,6 +19,7 @@ class Region(Enum):
     OTHER_UUID = "of another log"
     OTHER_LAYOUT = "of this boot, in the layout of another version"
     OURS = "of this boot and this log"
+    OURS_FAILED = "of this boot and this log, which has failed"
 
 
 class StartVerdict(Enum):
@@ -60,9 +61,11 @@ _START_ROWS: Final = (
     ((Region.OTHER_LAYOUT,), (False,), _ANY, StartVerdict.DISCARD_REGION_AND_RECOVER),
     # Clean is written after the last byte of the ring is durable, and nothing is appended
     # after that: the region is empty, whoever may still be attached to it.
-    ((Region.OURS,), _ANY, (True,), StartVerdict.DISCARD_REGION_AND_RECOVER),
+    ((Region.OURS, Region.OURS_FAILED), _ANY, (True,), StartVerdict.DISCARD_REGION_AND_RECOVER),
     ((Region.OURS,), (True,), (False,), StartVerdict.ADOPT),
     ((Region.OURS,), (False,), (False,), StartVerdict.SALVAGE),
+    # Nothing goes on in this epoch, so whoever is still attached only keeps a mapping.
+    ((Region.OURS_FAILED,), _ANY, (False,), StartVerdict.SALVAGE),
 )
 
 

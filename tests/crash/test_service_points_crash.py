@@ -3,8 +3,6 @@ nothing that was acknowledged is missing, whatever it was doing."""
 
 from __future__ import annotations
 
-import argparse
-import os
 import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,15 +10,14 @@ from pathlib import Path
 import pytest
 from _pytest.mark.structures import ParameterSet
 
-from logstore import Log
 from logstore.files import Directory
 from logstore.segments import manifest
 from tests.conftest import Serve
+from tests.crash.load import LARGEST, RING, WRAPPING, Load
 from tests.crash.test_compaction_points_crash import COMPACTION
 from tests.crash.test_repair_points_crash import REPAIR
 from tests.fail_points import FailPoints, points_in_python, until_fired
 from tests.oracle import Oracle
-from tests.programs.writer import Writer
 from tests.service import Service
 
 pytestmark = pytest.mark.crash
@@ -83,6 +80,7 @@ START = (
     "start.workers",
     "start.running",
 )
+SIZES = ("0", "1", str(WRAPPING), str(LARGEST))
 TORN = ("recover.copied",)
 
 # One of each kind in every run; the others take as long, and are left to the full check.
@@ -112,11 +110,13 @@ EVERY_RUN = frozenset(
 
 
 def cases(role: str, points: Iterable[str]) -> list[ParameterSet]:
-    """Return parameters (role, point), those not for every run marked as slow."""
-    return [
-        pytest.param(role, point, marks=() if (role, point) in EVERY_RUN else pytest.mark.slow)
-        for point in points
-    ]
+    """Return parameters (role, point, sizes), those not for every run marked as slow."""
+    found = []
+    for point in points:
+        marks = () if (role, point) in EVERY_RUN else pytest.mark.slow
+        found.append(pytest.param(role, point, "0-900", marks=marks))
+        found += [pytest.param(role, point, size, marks=pytest.mark.slow) for size in SIZES]
+    return found
 
 
 def test_every_point_in_python_is_tried_by_one_of_these_tests() -> None:
@@ -125,48 +125,26 @@ def test_every_point_in_python_is_tried_by_one_of_these_tests() -> None:
     assert points_in_python() - {point.partition(":")[0] for point in tried} == set()
 
 
-class Load:
-    """A batch writer and one that waits for the disk, both in the test itself, taking turns."""
-
-    def __init__(self, log: Log, oracle: Oracle) -> None:
-        options = argparse.Namespace(batch=5, sizes="0-900", seed=1, abort_every=3)
-        self.pipes = [oracle.listen(), oracle.listen()]
-        self.writers = [
-            Writer(log, argparse.Namespace(**vars(options), writer=n, durability=level, events=fd))
-            for n, level, fd in zip((1, 2), ("ring", "synced"), self.pipes, strict=True)
-        ]
-
-    def turn(self) -> None:
-        """Append a batch, two reservations and a record, and wait for the last."""
-        batches, singles = self.writers
-        batches.append_many()
-        batches.reserve()
-        batches.reserve()
-        singles.append()
-
-    def attach(self, log: Log) -> None:
-        """Go on with another handle."""
-        for writer in self.writers:
-            writer.log = log
-
-    def end(self) -> None:
-        """Report no more."""
-        for fd in self.pipes:
-            os.close(fd)
-
-
-@pytest.mark.parametrize(("role", "point"), cases("committer", COMMITTER) + cases("syncer", SYNCER))
+@pytest.mark.parametrize(
+    ("role", "point", "sizes"), cases("committer", COMMITTER) + cases("syncer", SYNCER)
+)
 def test_a_worker_dies_at_a_point_and_everybody_goes_on(
-    role: str, point: str, serve: Serve, oracle: Oracle, armed: FailPoints, tmp_path: Path
+    role: str,
+    point: str,
+    sizes: str,
+    serve: Serve,
+    oracle: Oracle,
+    armed: FailPoints,
+    tmp_path: Path,
 ) -> None:
     once = tmp_path / "once"
     service = serve(
         segment_size=SEGMENT,
-        ring_size=1 << 16,
+        ring_size=RING,
         environment=armed.arm(point, role=role, once=once),
     )
     with service.attach() as log:
-        load = Load(log, oracle)
+        load = Load(log, oracle, sizes)
         turns = 0
         while once.exists():
             load.turn()
@@ -188,11 +166,13 @@ def test_a_worker_dies_at_a_point_and_everybody_goes_on(
 
 @pytest.mark.parametrize("empty", [False, True], ids=["with records", "with an empty segment"])
 @pytest.mark.parametrize(
-    ("role", "point"), cases("committer", STOP_COMMITTER) + cases("supervisor", STOP_SUPERVISOR)
+    ("role", "point", "sizes"),
+    cases("committer", STOP_COMMITTER) + cases("supervisor", STOP_SUPERVISOR),
 )
 def test_a_process_dies_while_the_service_stops(
     role: str,
     point: str,
+    sizes: str,
     empty: bool,
     serve: Serve,
     oracle: Oracle,
@@ -204,7 +184,7 @@ def test_a_process_dies_while_the_service_stops(
     once = tmp_path / "once"
     service = serve(environment=armed.arm(point, role=role, once=once))
     with service.attach() as log:
-        load = Load(log, oracle)
+        load = Load(log, oracle, sizes)
         for _ in range(0 if empty else 5):
             load.turn()
         load.end()
@@ -230,11 +210,11 @@ def manifest_of(service: Service) -> manifest.Manifest:
 
 
 @pytest.fixture
-def killed(serve: Serve, oracle: Oracle) -> Iterator[tuple[Service, Load]]:
+def killed(serve: Serve, oracle: Oracle, sizes: str) -> Iterator[tuple[Service, Load]]:
     """Return a service that was killed, all of it, while its ring was full of records."""
-    service = serve(segment_size=SEGMENT, ring_size=1 << 16)
+    service = serve(segment_size=SEGMENT, ring_size=RING)
     with service.attach() as log:
-        load = Load(log, oracle)
+        load = Load(log, oracle, sizes)
     leave_records_in_the_ring(service, load)
     yield service, load
     load.end()
@@ -253,10 +233,11 @@ def leave_records_in_the_ring(service: Service, load: Load) -> None:
         service.kill_all()
 
 
-@pytest.mark.parametrize(("role", "point"), cases("supervisor", START))
+@pytest.mark.parametrize(("role", "point", "sizes"), cases("supervisor", START))
 def test_the_supervisor_dies_while_it_starts_after_a_crash(
     role: str,
     point: str,
+    sizes: str,
     killed: tuple[Service, Load],
     oracle: Oracle,
     armed: FailPoints,

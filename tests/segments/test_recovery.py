@@ -44,6 +44,10 @@ START = {
     (Region.OURS, FREE, CLEAN): DISCARD,
     (Region.OURS, HELD, CRASHED): StartVerdict.ADOPT,
     (Region.OURS, HELD, CLEAN): DISCARD,
+    (Region.OURS_FAILED, FREE, CRASHED): StartVerdict.SALVAGE,
+    (Region.OURS_FAILED, FREE, CLEAN): DISCARD,
+    (Region.OURS_FAILED, HELD, CRASHED): StartVerdict.SALVAGE,
+    (Region.OURS_FAILED, HELD, CLEAN): DISCARD,
 }
 
 BELOW, ABOVE = Reached.BELOW_PROOF, Reached.PROOF_OR_ABOVE
@@ -91,4 +95,4 @@ def test_a_tail_is_what_the_list_says(
 def test_nothing_is_salvaged_or_adopted_that_is_not_ours() -> None:
     for (region, _, _), verdict in START.items():
         if verdict in (StartVerdict.ADOPT, StartVerdict.SALVAGE):
-            assert region is Region.OURS
+            assert region in (Region.OURS, Region.OURS_FAILED)

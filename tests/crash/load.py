@@ -1,0 +1,48 @@
+"""A load that a test appends itself, step by step."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Final
+
+from logstore import Log
+from tests.oracle import Oracle
+from tests.programs.writer import Writer
+
+RING: Final = 1 << 16
+WRAPPING: Final = 9000
+"""A size of which every seventh record goes over the end of a small ring."""
+LARGEST: Final = RING // 4 - 32
+
+
+class Load:
+    """A batch writer and one that waits for the disk, both in the test itself, taking turns."""
+
+    def __init__(self, log: Log, oracle: Oracle, sizes: str = "0-900") -> None:
+        # A batch may not be larger than the largest record.
+        batch = 1 if sizes in (str(WRAPPING), str(LARGEST)) else 5
+        options = argparse.Namespace(batch=batch, sizes=sizes, seed=1, abort_every=3)
+        self.pipes = [oracle.listen(), oracle.listen()]
+        self.writers = [
+            Writer(log, argparse.Namespace(**vars(options), writer=n, durability=level, events=fd))
+            for n, level, fd in zip((1, 2), ("ring", "synced"), self.pipes, strict=True)
+        ]
+
+    def turn(self) -> None:
+        """Append a batch, two reservations and a record, and wait for the last."""
+        batches, singles = self.writers
+        batches.append_many()
+        batches.reserve()
+        batches.reserve()
+        singles.append()
+
+    def attach(self, log: Log) -> None:
+        """Go on with another handle."""
+        for writer in self.writers:
+            writer.log = log
+
+    def end(self) -> None:
+        """Report no more."""
+        for fd in self.pipes:
+            os.close(fd)
