@@ -30,7 +30,7 @@ class Recovered:
         footer: That of the newest segment, which knows all groups; None if there is no segment.
         cut_bytes: Bytes that were taken out of the log, without the zeros behind them.
         quarantined: Names of the files that keep them.
-        leftovers: Segments that compaction had dropped already; to be removed by whoever compacts.
+        leftovers: Segments that compaction had dropped already ; to be removed by whoever compacts.
     """
 
     manifest: Manifest
@@ -78,6 +78,10 @@ def recover(
         synced_lsn=synced_lsn,
         written_lsn=written_lsn,
     )
+    if manifest.active_base_lsn is not None and _drops_a_name(plan):
+        # Crash: the next recovery must not miss the segment whose name goes below.
+        manifest = replace(manifest, active_base_lsn=None)
+        manifests.save(directory, manifest, mode=mode)
     with writing("the log"):
         quarantined = _carry_out(directory, manifest, plan, mode)
     sealed = [step for step in plan.steps if not _is_empty(step)]
@@ -110,6 +114,10 @@ def _load(directory: Directory) -> Manifest:
             raise Corruption("there are segments, but the manifest is missing", path=directory.path)
         raise NotFound("there is no log in this directory", path=directory.path)
     return manifest
+
+
+def _drops_a_name(plan: Plan) -> bool:
+    return bool(plan.aside) or any(map(_is_empty, plan.steps))
 
 
 def _is_empty(step: Step) -> bool:
