@@ -53,6 +53,10 @@ class Directory:
             _make(place, mode)
         return cls(place, os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
+    def opened_again(self) -> Directory:
+        """Return the same directory as an object of its own, for somebody who closes his."""
+        return Directory(self.path, os.dup(self.fd))
+
     def close(self) -> None:
         """Close the directory; files that were opened through it stay open."""
         if self.fd >= 0:

@@ -28,7 +28,7 @@ def compact(client: Client, directory: Directory, manifest: Manifest) -> Manifes
     """Drop what nobody needs and return the manifest without it; durable on return.
 
     Crash: a segment that the saved manifest does not list any more stays as a file; recovery tells
-    it from the log's own and names it among its leftovers.
+    it from the log's own and removes it.
     """
     verdicts, footers = verdicts_on(client, directory, manifest)
     plan = compaction(manifest, _retained(client, verdicts, footers))

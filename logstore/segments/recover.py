@@ -30,7 +30,7 @@ class Recovered:
         footer: That of the newest segment, which knows all groups; None if there is no segment.
         cut_bytes: Bytes that were taken out of the log, without the zeros behind them.
         quarantined: Names of the files that keep them.
-        leftovers: Segments that compaction had dropped already ; to be removed by whoever compacts.
+        leftovers: Segments that compaction had dropped already and had no time to remove; removed.
     """
 
     manifest: Manifest
@@ -95,6 +95,10 @@ def recover(
     )
     point("recover.done")
     manifests.save(directory, manifest, mode=mode)
+    with writing("the log"):
+        for name in inventory.leftovers:
+            # Or what readers were told is gone would be back. Crash: the next recovery does it.
+            directory.unlink(name)
     return Recovered(
         manifest=manifest,
         end_lsn=plan.end_lsn,
