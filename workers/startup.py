@@ -82,7 +82,7 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
     synced = written = 0
     if verdict is StartVerdict.SALVAGE and attached is not None:
         synced = attached[0].load(LAYOUT["synced"])
-        written = _salvage(found.name, attached, lock)
+        written = _salvage(directory, found.name, attached, lock)
         point("start.salvaged")
     if chosen != found.name:
         _look(replace(found, name=chosen), directory.path, lock)  # raises if it is taken
@@ -187,7 +187,9 @@ def _needed(identity: region.Identity) -> bool:
     return found is not None and found.uuid == identity.uuid and not found.clean
 
 
-def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) -> int:
+def _salvage(
+    directory: Directory, name: str, attached: tuple[Ring, region.Identity], lock: LockFile
+) -> int:
     """Drain what a service that was killed left in its ring, as its committer would have.
 
     Every owner is dead, so frames in flight become abort frames. Returns the end of the log.
@@ -197,7 +199,8 @@ def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) 
     supervisor = Client(name, role=SUPERVISOR, attached=attached, lock=lock)
     ring.set_state(State.RUNNING)
     second = region.attach(name)
-    committer = Committer(Client(name, role=COMMITTER, attached=second), salvaging=True)
+    client = Client(name, role=COMMITTER, attached=second)
+    committer = Committer(client, directory.opened_again(), salvaging=True)
     try:
         while committer.step():
             pass

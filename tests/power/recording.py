@@ -183,11 +183,16 @@ class Recording(Directory):
 class RecordedDisk(Recording):
     """A real directory that records; one object for all roles, closed by `really_close`."""
 
+    def opened_again(self) -> Directory:
+        return self
+
     def close(self) -> None:
         """Stay open: every role believes that the directory is its own."""
 
     def really_close(self) -> None:
-        """Close the directory."""
+        """Close the directory, and what the killed have left open."""
+        for fd in list(self._open_names):
+            self.close_file(fd)
         super().close()
 
 
