@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, Protocol
 
+from logstore.errors import Compacted
 from logstore.format import span
 from logstore.frames import DATA, REVERT, TXN_ABORT, TXN_COMMIT, TXN_PART, Record, kinds_of
 from logstore.payloads import (
@@ -274,9 +275,13 @@ class View:
         return not self._show_reverted and self.hidden.voids(*reach)
 
     def _after(self, lsn: int) -> int:
+        """Return where a transaction's last part ends, or began if nobody needed it any more."""
         if lsn < self._raw.start():
             return 0
-        return lsn + span(len(self._raw.load(lsn, 1 << TXN_PART).payload))
+        try:
+            return lsn + span(len(self._raw.load(lsn, 1 << TXN_PART).payload))
+        except Compacted:
+            return lsn  # Parts before it may still be there.
 
 
 def bare(part: Record) -> Record:
