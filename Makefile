@@ -31,7 +31,8 @@ check: $(STAMP) ## format, lint, floors, sizes, types, stubs, fast tests: about 
 check-all: $(STAMP) ## check, and process, crash, slow and sanitizer runs
 	@$(PY) tools/check.py --all
 
-bench: $(STAMP) ## the benchmarks, short form (BENCH_ARGS=...)
+bench: $(STAMP) ## the benchmarks with the peers, short form (BENCH_ARGS=...)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[bench]' || echo "peers are left out"
 	@$(PY) -m tools.bench $(BENCH_ARGS)
 
 clean: ## remove .venv and everything that was built

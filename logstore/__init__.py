@@ -33,6 +33,7 @@ from logstore.log import Log
 from logstore.lsn import FIRST_LSN, Durability, Watermarks
 from logstore.opening import attach, open
 from logstore.pins import Holder
+from logstore.repairing import RepairReport, repair
 from logstore.reservation import Reservation
 from logstore.status import Status
 
@@ -63,6 +64,7 @@ __all__ = [
     "ReadOnly",
     "Record",
     "RecordTooLarge",
+    "RepairReport",
     "Reservation",
     "RevertedError",
     "RingFull",
@@ -74,4 +76,5 @@ __all__ = [
     "Watermarks",
     "attach",
     "open",
+    "repair",
 ]

@@ -168,16 +168,14 @@ class Directory:
 
     def read(self, fd: int, length: int, offset: int) -> bytes:
         """Return `length` bytes from `offset` on, fewer only at the end of the file."""
-        with self._place_of(fd):
+        try:
             piece = os.pread(fd, length, offset)
-            if len(piece) in (0, length):
-                return piece
-            pieces = [piece]
-            done = len(piece)
-            while done < length and (piece := os.pread(fd, length - done, offset + done)):
-                pieces.append(piece)
-                done += len(piece)
-            return b"".join(pieces)
+        except OSError:
+            with self._place_of(fd):
+                raise
+        if len(piece) in (0, length):
+            return piece
+        return piece + self.read(fd, length - len(piece), offset + len(piece))
 
     def read_into(self, fd: int, buffer: WriteableBuffer, offset: int) -> int:
         """Fill `buffer` from `offset` on; return how many bytes, fewer only at the file's end."""

@@ -168,7 +168,8 @@ class Group(Writer):
             total: How many commands there are.
 
         Raises:
-            InvalidArgument: An index is out of range, or nothing of `txn` is in this group.
+            InvalidArgument: No index is given, one is out of range, or nothing of `txn` is in this
+                group.
         """
         self.log._require_writable()
         return checkpoints.checkpoint_commands(self, txn, done, total)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from logstore import service
 from logstore.log import Log
-from logstore.options import Options
+from logstore.options import Options, Recovery
 
 
 def open(
@@ -20,6 +20,7 @@ def open(
     retain_bytes: int | str | None = None,
     retain_age_s: float | None = None,
     mode: int | None = None,
+    recovery: Recovery | None = None,
 ) -> Log:
     """Open the log in a directory: attach to its service, or start one, with the log if it is new.
 
@@ -36,6 +37,9 @@ def open(
         retain_age_s: Drop segments whose records are all older, needed or not; 0: never. Neither
             drops what a reader, a cursor or an open transaction needs.
         mode: Permissions, 0o600 or 0o660.
+        recovery: What to do about damage. "strict" refuses, and names the place; "tail" accepts
+            the loss of the log's end; "salvage" keeps everything that is sound. What is taken out
+            goes to `quarantine/`; see `repair`.
 
     Raises:
         InUse: Another log has the name, or this one runs under another name.
@@ -52,6 +56,7 @@ def open(
         "retain_bytes": retain_bytes,
         "retain_age_s": retain_age_s,
         "mode": mode,
+        "recovery": recovery,
     }
     Options.load(place, **flags)  # a wrong setting is told here, not in the service's log
     return Log(service.open_client(place, name=name, flags=dict(flags)))

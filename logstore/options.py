@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self, get_args
 
 from logstore.errors import InvalidArgument, PermissionDenied, ReadFailed
 from logstore.files import Directory
@@ -14,6 +14,10 @@ from logstore.files import Directory
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 GIB: Final = 1024 * MIB
+
+Recovery = Literal["strict", "tail", "salvage"]
+RECOVERIES: Final[tuple[Recovery, ...]] = get_args(Recovery)
+"""What a start may do about damage: nothing, lose the log's end, keep whatever is sound."""
 
 OPTIONS_FILE: Final = "logstore.toml"
 ENVIRONMENT: Final = {
@@ -23,6 +27,7 @@ ENVIRONMENT: Final = {
     "LOGSTORE_MODE": "mode",
     "LOGSTORE_RETAIN_BYTES": "retain_bytes",
     "LOGSTORE_RETAIN_AGE": "retain_age_s",
+    "LOGSTORE_RECOVERY": "recovery",
 }
 
 _SIZE_UNITS: Final = {"": 1, "b": 1, "kib": KIB, "mib": MIB, "gib": GIB}
@@ -45,6 +50,8 @@ class Options:
         linger_s: How long the service stays after its last client has left; None: for ever.
         retain_bytes: Drop the oldest segments, needed or not, while the log has more; 0: never.
         retain_age_s: Drop segments whose records are all older, needed or not; 0: never.
+        recovery: What a start does about damage below what was durable. "strict": refuse. "tail":
+            accept the loss of the log's end. "salvage": keep everything that is sound.
 
     Raises:
         InvalidArgument: A value is not allowed; the message names it and says what is.
@@ -57,6 +64,7 @@ class Options:
     linger_s: float | None = None
     retain_bytes: int = 0
     retain_age_s: float = 0.0
+    recovery: Recovery = "strict"
 
     def __post_init__(self) -> None:
         for key in _CHECKS:
@@ -181,6 +189,13 @@ def _mode(value: object, label: str) -> int:
     return mode
 
 
+def _recovery(value: object, label: str) -> Recovery:
+    for one in RECOVERIES:
+        if value == one:
+            return one
+    raise InvalidArgument(f"{label} must be one of {', '.join(RECOVERIES)}, not {value!r}")
+
+
 _CHECKS: Final[Mapping[str, Callable[[object, str], object]]] = {
     "ring_size": _ring_size,
     "segment_size": _segment_size,
@@ -189,6 +204,7 @@ _CHECKS: Final[Mapping[str, Callable[[object, str], object]]] = {
     "linger_s": _linger,
     "retain_bytes": _retain_bytes,
     "retain_age_s": _retain_age,
+    "recovery": _recovery,
 }
 
 

@@ -83,7 +83,10 @@ class Interval(NamedTuple):
     until_lsn: int
 
     def hides(self, lsn: int, group: int) -> bool:
-        """Tell whether the frame of this group at this position is hidden."""
+        """Tell whether the frame of this group at this position is hidden.
+
+        Commits are of no group: they are hidden with `EVERY_GROUP`, and then only.
+        """
         return self.from_lsn <= lsn < self.until_lsn and self.scope in (EVERY_GROUP, group)
 
 

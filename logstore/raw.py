@@ -9,20 +9,34 @@ from typing import Final
 
 from logstore.errors import Corruption, InvalidLSN, NotFound
 from logstore.files import Directory
-from logstore.frames import END, Record, scan
-from logstore.ring import groups
+from logstore.frames import Record, frame_at, scan
+from logstore.ring import groups, slots
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
 from logstore.ring.layout import WATERMARKS, Level
+from logstore.segments.loading import Loader
 from logstore.segments.reader import SegmentReader
+from logstore.segments.search import Finder
 
 RING_CHUNK: Final = 1 << 20
+
+_HEAD: Final = LAYOUT["head"]
+_PUBLISHED: Final = LAYOUT["published"]
+_WRITTEN: Final = LAYOUT["written"]
+_START: Final = LAYOUT["start"]
+_GROUP_COUNT: Final = LAYOUT["group_count"]
+_DROPPED: Final = LAYOUT["compact_bytes"]
+_RESTARTS: Final = LAYOUT["committer_restarts"]
 
 
 class RawReader:
     """Read one running log's frames, whatever they mean.
 
     Iterators it makes are independent; each is for one thread. Any thread may load.
+
+    Attributes:
+        finder: Finds records by seq and time. Threads may share it.
+        loader: Loads single records from the files. Threads may share it.
     """
 
     def __init__(self, client: Client) -> None:
@@ -30,8 +44,10 @@ class RawReader:
         self._ring = client.ring
         self._directory = Directory.open(client.identity.directory, create=False)
         self._names: list[str] = []
-        self._loader: SegmentReader | None = None
-        self._loading = threading.Lock()
+        self._naming = threading.Lock()
+        limit = partial(self._ring.load, _WRITTEN)
+        self.finder = Finder(self._directory, client.identity.uuid, limit, self._removed)
+        self.loader = Loader(self.finder, self._removed)
 
     @property
     def client(self) -> Client:
@@ -45,8 +61,7 @@ class RawReader:
 
     def close(self) -> None:
         """Close the directory; iterators end with an error at their next segment."""
-        if self._loader is not None:
-            self._loader.close()
+        self.loader.close()
         self._directory.close()
 
     def limit(self, level: Level) -> int:
@@ -59,9 +74,18 @@ class RawReader:
 
     def names(self) -> list[str]:
         """Return the group names by id; a list that grows."""
-        for number in range(len(self._names), groups.count(self._ring)):
-            self._names.append(groups.name_of(self._ring, number))
+        if len(self._names) != self._ring.load(_GROUP_COUNT):
+            with self._naming:
+                for number in range(len(self._names), groups.count(self._ring)):
+                    self._names.append(groups.name_of(self._ring, number))
         return self._names
+
+    def _removed(self) -> int:
+        """Return a number that grows when segments have been removed.
+
+        Crash: a committer that dies after it removed some and before it counted them is restarted.
+        """
+        return self._ring.load(_DROPPED) + self._ring.load(_RESTARTS)
 
     def chunks(
         self, position: int, limit: int, kinds: int, *, copy: bool = True
@@ -72,16 +96,25 @@ class RawReader:
         try:
             while position < limit:
                 self._client.pin(key, position)
+                # Compaction may have looked at the pins before it was there.
+                position = max(position, self._ring.load(LAYOUT["start"]))
                 on_file = min(limit, self._ring.load(LAYOUT["written"]))
                 # Order: the limit before the names: a group's name is there before its records.
                 names = self.names()
                 if position < on_file:
                     reader = reader or self._segment_reader()
-                    for chunk in reader.chunks(
-                        position, partial(int, on_file), names, kinds=kinds, copy=copy
-                    ):
-                        yield chunk
-                        self._client.pin(key, reader.next_lsn)
+                    try:
+                        for chunk in reader.chunks(
+                            position, partial(int, on_file), names, kinds=kinds, copy=copy
+                        ):
+                            yield chunk
+                            position = reader.next_lsn
+                            self._client.pin(key, position)
+                    except NotFound:
+                        # Order: a dropped segment lies below the start before it is removed.
+                        if self._ring.load(LAYOUT["start"]) <= position:
+                            raise
+                        continue
                     position = on_file
                 else:
                     records, position = self._from_ring(position, limit, kinds)
@@ -137,13 +170,20 @@ class RawReader:
             NotFound: It is older than the oldest frame.
             InvalidLSN: No such frame begins there.
         """
-        if lsn < self._ring.load(LAYOUT["start"]):
+        ring = self._ring
+        if lsn < ring.load(_START):
             raise NotFound("older than the oldest record", lsn=lsn)
-        if lsn >= self._ring.load(LAYOUT["published"]):
+        head = ring.load(_HEAD)
+        if head > lsn + ring.capacity:
+            return self.loader.load(lsn, ring.load(_WRITTEN), self.names(), kinds=kinds)
+        if lsn >= ring.load(_PUBLISHED):
             # Published by its writer, perhaps, and not yet seen by the committer.
-            if lsn >= self._ring.load(LAYOUT["head"]):
+            if lsn >= head:
                 raise InvalidLSN("nothing is appended there yet", lsn=lsn)
             self._client.await_level(Level.RING, lsn)
+        if ring.load(_DROPPED) and lsn < (slots.newest(ring) or 0):
+            # What was dropped from the files may still lie in the ring.
+            return self._load_from_file(lsn, kinds)
         return self.published_frame(lsn, kinds)
 
     def published_frame(self, lsn: int, kinds: int) -> Record:
@@ -152,24 +192,19 @@ class RawReader:
 
     def _load_from_ring(self, lsn: int, kinds: int) -> Record | None:
         ring = self._ring
-        if ring.load(LAYOUT["head"]) > lsn + ring.capacity:
+        head = ring.load(_HEAD)
+        if head > lsn + ring.capacity:
             return None
-        start = lsn & (ring.capacity - 1)
-        limit = ring.load(LAYOUT["head"])
-        end = start + min(limit - lsn, ring.capacity)
-        salt, names = self._client.identity.salt, self.names()
-        with memoryview(ring) as view:
-            found = scan(view[start:end], lsn, salt, limit, names, kinds=kinds, max_records=1)
-        if ring.load(LAYOUT["head"]) > lsn + ring.capacity:
+        offset = lsn & (ring.capacity - 1)
+        found = frame_at(ring, offset, lsn, self._client.identity.salt, head, self.names())
+        # Order: the copy before `head`, as in `_from_ring`.
+        if ring.load(_HEAD) > lsn + ring.capacity:
             return None
-        records, _, verdict = found
-        if verdict == END and records and records[0].lsn == lsn:
-            return records[0]
-        return None
+        return found if isinstance(found, Record) and 1 << found.kind & kinds else None
 
     def _load_from_file(self, lsn: int, kinds: int) -> Record:
-        self._client.await_level(Level.WRITTEN, lsn)
-        with self._loading:
-            self._loader = self._loader or self._segment_reader()
-            written = self._ring.load(LAYOUT["written"])
-            return self._loader.load(lsn, written, self.names(), kinds=kinds)
+        written = self._ring.load(_WRITTEN)
+        if lsn >= written:
+            self._client.await_level(Level.WRITTEN, lsn)
+            written = self._ring.load(_WRITTEN)
+        return self.loader.load(lsn, written, self.names(), kinds=kinds)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from logstore.backward import BackwardView
 from logstore.errors import Compacted, InvalidLSN, NotFound, NotWritten, RevertedError
-from logstore.frames import DATA, TXN_PART, Record
+from logstore.frames import DATA, TXN_COMMIT, TXN_PART, Record
+from logstore.payloads import EVERY_GROUP
 from logstore.raw import RawReader
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 RECENT: Final = 1 << 20
 """Seqs that may be in the ring only: more than a ring has room for."""
+_RECORDS: Final = 1 << DATA | 1 << TXN_PART
+_NEWEST_REVERT: Final = LAYOUT["newest_revert_lsn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,6 @@ class LogReader:
         self._ring = client.ring
         self.raw = RawReader(client)
         self.hidden = Hidden(self.raw)
-        self._finder: Finder | None = None
 
     def close(self) -> None:
         """Close the directory; iterators end with an error at their next segment."""
@@ -154,11 +155,8 @@ class LogReader:
 
     @property
     def finder(self) -> Finder:
-        """What finds records by seq and time; for one thread."""
-        if self._finder is None:
-            limit = partial(self.raw.limit, Level.WRITTEN)
-            self._finder = Finder(self.raw.directory, self._client.identity.uuid, limit)
-        return self._finder
+        """What finds records by seq and time."""
+        return self.raw.finder
 
     def catalog(self, level: Level) -> Catalog:
         """Return what the log means as far as a level goes now; reads its newest files."""
@@ -175,9 +173,12 @@ class LogReader:
 
     def load_seq(self, group: Group, seq: int) -> Record:
         """Return the record of a group with this seq."""
-        self._until_written(group, seq)
-        record = self.finder.load_seq(group.id, seq, self.raw.names())
-        self.require_kept(record.lsn)
+        record = self.raw.loader.known_seq(group.id, seq, self.raw.names())
+        if record is None:
+            self._until_written(group, seq)
+            record = self.raw.loader.load_seq(group.id, seq, self.raw.names())
+        if self._ring.load(_NEWEST_REVERT):
+            self.require_kept(record.lsn)
         return bare(record) if record.kind == TXN_PART else record
 
     def _until_written(self, group: Group, seq: int) -> None:
@@ -209,17 +210,25 @@ class LogReader:
 
     def load(self, lsn: int) -> Record:
         """Return the record at `lsn`; a part of a transaction too, whatever became of that."""
-        self.require_kept(lsn)
-        record = self.raw.load(lsn, 1 << DATA | 1 << TXN_PART)
+        if self._ring.load(_NEWEST_REVERT):
+            self.require_kept(lsn)
+        record = self.raw.load(lsn, _RECORDS)
         if record.kind == TXN_PART:
             record = bare(record)
         return record
 
     def require_kept(self, lsn: int) -> None:
-        """Refuse a record that was reverted."""
+        """Refuse a record that was reverted, or a commit; other frames cannot be."""
         self.hidden.refresh()
         if not self.hidden.touches(lsn, lsn):
             return
-        record = self.raw.load(lsn, (1 << 64) - 1)
-        if self.hidden.hides(lsn, self.raw.names().index(record.group)):
+        frame = self.raw.load(lsn, (1 << 64) - 1)
+        # Frames that are no records say group 0, or the group that they are about.
+        if frame.kind == TXN_COMMIT:
+            scope = EVERY_GROUP
+        elif frame.seq:
+            scope = self.raw.names().index(frame.group)
+        else:
+            return
+        if self.hidden.hides(lsn, scope):
             raise RevertedError("the record was reverted", lsn=lsn)

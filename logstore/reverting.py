@@ -37,7 +37,7 @@ def require_not_checkpointed(catalog: Catalog, number: int, name: str, seq: int)
     Raises:
         InvalidArgument: A record of the group at or after `seq` is checkpointed.
     """
-    newest = max((last for _, last in catalog.checkpointed(number)), default=0)
+    newest = catalog.told.get(number, 0)
     if newest >= seq:
         raise InvalidArgument(
             f"record {newest} of group {name!r} is checkpointed: what was built on it cannot be "
@@ -56,7 +56,7 @@ def require_no_checkpoint_from(client: Client, reading: LogReader, lsn: int) -> 
     client.await_level(Level.WRITTEN, lsn)
     catalog = reading.catalog(Level.WRITTEN)
     for number, name in enumerate(reading.raw.names()):
-        if catalog.checkpointed(number):
+        if number in catalog.told:
             first_seq = reading.finder.first_seq_from(number, lsn)
             require_not_checkpointed(catalog, number, name, first_seq)
 

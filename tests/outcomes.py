@@ -91,6 +91,10 @@ class Transactors:
 
     # Judging.
 
+    def names(self, records: Iterable[Record]) -> set[str]:
+        """Return the transactions of which there is anything."""
+        return {_name_of(record) for record in records}
+
     def seen(self, records: Iterable[Record]) -> list[str]:
         """Return the transactions that are there, in order; each must be in one whole piece."""
         names = []

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from logstore.files import Directory
 from logstore.pins import verdicts_on
+from logstore.points import point
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
 from logstore.segments import manifest as manifests
-from logstore.segments.needed import Compaction, Reason, Verdict, compaction
+from logstore.segments.inventory import take_inventory
+from logstore.segments.needed import Reason, Verdict, compaction
 from logstore.segments.segment import segment_name
 
 if TYPE_CHECKING:
     from logstore.segments.footer import Footer
     from logstore.segments.manifest import Manifest
 
-PAUSE_S: Final = 1.0  # between compactions that nobody asked for
 _STRONG: Final = (Reason.PIN, Reason.OPEN_TRANSACTION, Reason.NEWEST, Reason.REVERT)
 
 logger = logging.getLogger("logstore.committer")
@@ -27,29 +30,42 @@ logger = logging.getLogger("logstore.committer")
 def compact(client: Client, directory: Directory, manifest: Manifest) -> Manifest:
     """Drop what nobody needs and return the manifest without it; durable on return.
 
-    Crash: a segment that the saved manifest does not list any more stays as a file; recovery tells
-    it from the log's own and removes it.
+    Crash: a segment that the saved manifest does not list any more stays as a file, until the next
+    committer calls `remove_leftovers`.
     """
     verdicts, footers = verdicts_on(client, directory, manifest)
     plan = compaction(manifest, _retained(client, verdicts, footers))
-    ring = client.ring
     if plan.dropped:
-        # Order: the start before the files go, so a reader is told that records are gone.
-        ring.store(LAYOUT["start"], plan.manifest.start_lsn)
         manifests.save(directory, plan.manifest, mode=client.identity.mode)
-        _unlink(directory, plan)
-        ring.add(LAYOUT["compact_bytes"], plan.dropped_bytes)
+        point("compact.saved")
+        names = [segment_name(one.base_lsn) for one in plan.dropped]
+        _unlink(client, directory, plan.manifest, names)
+        client.ring.add(LAYOUT["compact_bytes"], plan.dropped_bytes)
+        logger.info("dropped %d segments, %d bytes", len(names), plan.dropped_bytes)
     return plan.manifest
 
 
-def _unlink(directory: Directory, plan: Compaction) -> None:
-    for segment in plan.dropped:
-        try:
-            directory.unlink(segment_name(segment.base_lsn))
-        except FileNotFoundError:
-            continue
+def remove_leftovers(client: Client, directory: Directory, manifest: Manifest) -> None:
+    """Unlink the segments that a predecessor dropped from the manifest, and died.
+
+    Raises:
+        Corruption: A segment that is not in the manifest is not one of them.
+    """
+    leftovers = take_inventory(directory, manifest).leftovers
+    if leftovers:
+        _unlink(client, directory, manifest, leftovers)
+        logger.info("removed %d segments that had been dropped before", len(leftovers))
+
+
+def _unlink(client: Client, directory: Directory, manifest: Manifest, names: Sequence[str]) -> None:
+    # Order: the manifest before the start: reverts list no interval that ends before it. The start
+    # before the files, so a reader is told that records are gone.
+    client.ring.store(LAYOUT["start"], manifest.start_lsn)
+    for name in names:
+        with suppress(FileNotFoundError):
+            directory.unlink(name)
+        point("compact.unlinked")
     directory.sync()
-    logger.info("dropped %d segments, %d bytes", len(plan.dropped), plan.dropped_bytes)
 
 
 def _retained(client: Client, verdicts: list[Verdict], footers: list[Footer]) -> list[Verdict]:

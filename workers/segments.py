@@ -25,9 +25,10 @@ from logstore.segments.seal import seal
 from logstore.segments.segment import bases_of, begin, prepare, read_header, segment_name
 from logstore.workers import role
 from logstore.workers.chores import Chores
-from logstore.workers.compaction import PAUSE_S, compact
+from logstore.workers.compaction import compact, remove_leftovers
 
 WAIT_S: Final = 0.005  # between two looks whether a rotation has become possible
+COMPACTION_PAUSE: Final = 4  # times as long as a compaction took passes until the next unasked for
 UNSEALED_LIMIT: Final = 16  # a committer this many segments ahead of the sealing waits
 
 
@@ -86,6 +87,7 @@ class Segments:
         else:
             self._active = self._open(base)
         self._prepare_later()
+        self.chores.add(lambda: remove_leftovers(client, directory, self._manifest))
         self._queue_unsealed()
 
     def _read_newest_footer(self) -> Footer | None:
@@ -143,7 +145,6 @@ class Segments:
         self._ring.store(LAYOUT["rotations"], self._ring.load(LAYOUT["rotations"]) + 1)
         self._prepare_later()
         self._seal_later(old.header.base_lsn, lsn)
-        self.compact_if_asked()
         return True
 
     def _begin(self, base_lsn: int, previous: int) -> _Active:
@@ -216,6 +217,8 @@ class Segments:
         )
         manifests.save(self._directory, self._manifest, mode=self._identity.mode)
         self._sealed_since = True
+        if self._compaction_is_due() and not self._stopping:
+            self._compact(self._compactions)
 
     def _raise_failure(self) -> None:
         if self.chores.failure is not None:
@@ -224,21 +227,26 @@ class Segments:
     def compact_if_asked(self) -> bool:
         """Queue a compaction if a client wants one, or a segment was sealed a while ago."""
         wanted = self._ring.load(LAYOUT["compact_request"])
-        due = self._sealed_since and time.monotonic() >= self._next_compaction_s
+        due = self._compaction_is_due()
         if (wanted == self._compactions and not due) or self._compacting:
             return False
         self._compacting = True
         self._compactions = wanted
-        self._sealed_since = False
-        self._next_compaction_s = time.monotonic() + PAUSE_S
         self.chores.add(lambda: self._compact(wanted))
         return True
 
+    def _compaction_is_due(self) -> bool:
+        return self._sealed_since and time.monotonic() >= self._next_compaction_s
+
     def _compact(self, number: int) -> None:
+        began_s = time.monotonic()
+        self._sealed_since = False
         try:
             self._manifest = compact(self._client, self._directory, self._manifest)
         finally:
             self._compacting = False
+        ended_s = time.monotonic()
+        self._next_compaction_s = ended_s + COMPACTION_PAUSE * (ended_s - began_s)
         self._ring.store(LAYOUT["compact_done"], number)
 
     # The end.

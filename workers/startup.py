@@ -33,9 +33,9 @@ from logstore.segments import manifest as manifests
 from logstore.segments.catalog_sections import catalog_of
 from logstore.segments.footer import Footer
 from logstore.segments.manifest import Manifest
-from logstore.segments.recover import recover
 from logstore.segments.recovery import Region, StartFacts, StartVerdict, start_verdict
 from logstore.workers.committer import Committer
+from logstore.workers.damage import mended_manifest, recover_or_repair
 
 REOPEN_S: Final = 10.0
 LOOK_AGAIN_S: Final = 0.01
@@ -66,7 +66,7 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
         Corruption: The files are damaged below what was durable; nothing was changed.
         DiskFull: There is no room to write down what the ring still holds.
     """
-    found = manifests.load(directory) or _new_log(directory, name)
+    found = mended_manifest(directory, lock, options) or _new_log(directory, name)
     chosen = found.name if name is None else region.require_name(name)
     attached, facts = _look(found, directory.path, lock)
     verdict = start_verdict(facts)
@@ -86,9 +86,7 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
         point("start.salvaged")
     if chosen != found.name:
         _look(replace(found, name=chosen), directory.path, lock)  # raises if it is taken
-    manifest, footer = _recover(
-        directory, replace(found, name=chosen), synced, written, options.mode
-    )
+    manifest, footer = _recover(directory, replace(found, name=chosen), synced, written, options)
     point("start.recovered")
     for used in {found.name, chosen}:
         region.unlink(used)
@@ -221,21 +219,21 @@ def _salvage(
 
 
 def _recover(
-    directory: Directory, found: Manifest, synced: int, written: int, mode: int
+    directory: Directory, found: Manifest, synced: int, written: int, options: Options
 ) -> tuple[Manifest, Footer | None]:
     """Recover the files; return the manifest of the next epoch, saved, and the newest footer."""
     footer = None
     if found.epoch == 0:
         manifest = replace(found, epoch=1, clean=False)
     else:
-        recovered = recover(directory, synced_lsn=synced, written_lsn=written, mode=mode)
+        recovered = recover_or_repair(directory, synced, written, options)
         footer = recovered.footer
         for name in recovered.quarantined:
             logger.warning("torn tail: a copy is in %s", name)
         manifest = replace(
             recovered.manifest, name=found.name, epoch=recovered.manifest.epoch + 1, clean=False
         )
-    manifests.save(directory, manifest, mode=mode)
+    manifests.save(directory, manifest, mode=options.mode)
     return manifest, footer
 
 

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "status": "Show what the service and its clients do.",
     "top": "Watch the service live.",
     "verify": "Check every byte on disk; safe on a live log.",
+    "repair": "Bring a damaged log to where it can be opened again.",
     "dump": "Show headers, footers and the manifest.",
     "demo": "Run the whole log on real input, with two kills, and compare every line.",
 }

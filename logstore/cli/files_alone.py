@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from logstore.cli.output import column_lines, count_text, plural, size_text
 from logstore.cursors import CursorStatus, listing
-from logstore.errors import NotFound
+from logstore.errors import Corruption, NotFound
 from logstore.files import Directory
 from logstore.group import GroupStatus
 from logstore.lsn import Durability
@@ -197,5 +197,9 @@ def load_manifest(directory: Directory) -> manifests.Manifest:
     """
     manifest = manifests.load(directory)
     if manifest is None:
+        with reading(str(directory.path)):
+            names = directory.names()
+        if any(name.endswith(".seg") for name in names):
+            raise Corruption("there are segments, but the manifest is missing", path=directory.path)
         raise NotFound("there is no log here: no MANIFEST", path=directory.path)
     return manifest

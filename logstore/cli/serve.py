@@ -30,6 +30,11 @@ from logstore.options import Options
     metavar="TIME",
     help="Drop segments whose records are all older, needed or not: 86400s; 0: never.",
 )
+@click.option(
+    "--recovery",
+    metavar="MODE",
+    help="About damage: strict (refuse), tail (lose the log's end), salvage (keep what is sound).",
+)
 @click.option("--mode", metavar="MODE", help="600: the owner alone; 660: the group as well.")
 def command(
     directory: Path,
@@ -39,6 +44,7 @@ def command(
     sync_interval: str | None,
     retain_bytes: str | None,
     retain_age: str | None,
+    recovery: str | None,
     mode: str | None,
 ) -> int:
     """Run the service of a log in the foreground.
@@ -46,13 +52,18 @@ def command(
     Makes DIRECTORY if it is not there, recovers what an earlier run left, and serves until
     SIGTERM or Ctrl-C; then everything is on disk. Settings come from the flags, then from
     LOGSTORE_RING_SIZE, LOGSTORE_SEGMENT_SIZE, LOGSTORE_SYNC_INTERVAL, LOGSTORE_RETAIN_BYTES,
-    LOGSTORE_RETAIN_AGE and LOGSTORE_MODE, then from logstore.toml in DIRECTORY. Retention never
-    drops what a reader, a cursor or an open transaction needs.
+    LOGSTORE_RETAIN_AGE, LOGSTORE_RECOVERY and LOGSTORE_MODE, then from logstore.toml in DIRECTORY.
+    Retention never drops what a reader, a cursor or an open transaction needs.
+
+    A log that is damaged below what was durable is refused (--recovery strict). With tail or
+    salvage the service goes on without what is lost, and tells what that is; nothing is deleted,
+    what is taken out lies in DIRECTORY/quarantine. `logstore repair` shows it beforehand.
 
     \b
     Examples:
       logstore serve data/orders
       logstore serve data/orders --ring-size 8MiB --segment-size 256MiB
+      logstore serve data/orders --recovery tail
     """
     options = Options.load(
         directory,
@@ -62,6 +73,7 @@ def command(
         retain_bytes=retain_bytes,
         retain_age_s=retain_age,
         mode=mode,
+        recovery=recovery,
     )
     # Imported late: `--help` and a wrong option need no workers.
     from logstore.workers.supervisor import run

@@ -13,9 +13,10 @@ from logstore.cli.attaching import attach
 from logstore.cli.output import plural, print_json, size_text
 from logstore.cli.progress import progress_bar
 from logstore.cli.verifying import Report, Verification
-from logstore.errors import LogstoreError, NotRunning
+from logstore.errors import Corruption, LogstoreError, NotFound, NotRunning
 from logstore.files import Directory
 from logstore.segments.disk_errors import reading
+from logstore.service import supervised
 
 
 @click.command()
@@ -51,6 +52,11 @@ def locate(log: str) -> tuple[Path, int | None]:
         if not Path(log).is_dir():
             raise
         return Path(log), None
+    except (Corruption, NotFound):
+        # Without a manifest nobody can attach; what is there can be looked at all the same.
+        if not Path(log).is_dir():
+            raise
+        return Path(log), 0 if supervised(Path(log)) else None
 
 
 def _segment_bytes(directory: Directory) -> int:

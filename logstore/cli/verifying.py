@@ -13,11 +13,14 @@ from logstore.errors import Corruption, IncompatibleFormat, LogstoreError, NotFo
 from logstore.files import Directory
 from logstore.format import SegmentHeader
 from logstore.frames import Survey
+from logstore.segments import repairs as registry
 from logstore.segments.disk_errors import reading
 from logstore.segments.fold import folded
 from logstore.segments.footer import CATALOG_SECTIONS, Footer, read_footer
 from logstore.segments.inventory import newest_footer, take_inventory
 from logstore.segments.manifest import Manifest, SealedSegment
+from logstore.segments.repair import plan_repair
+from logstore.segments.repairs import Hole
 from logstore.segments.seal import footer_of
 from logstore.segments.segment import header_from, placed, segment_name
 from logstore.segments.survey import CHUNK, survey_segment
@@ -79,6 +82,7 @@ class Verification:
         self._written_lsn = written_lsn
         self._progress = progress
         self._before: _Before | None = None
+        self._holes: tuple[Hole, ...] = ()
 
     def run(self) -> Report:
         """Check the manifest, then each segment in the order of the log.
@@ -91,8 +95,10 @@ class Verification:
             manifest = load_manifest(self._directory)
         except (Corruption, IncompatibleFormat) as error:
             self.report.corrupt.append(error)
+            self._without_manifest()
             return self.report
         self.report.end_lsn = manifest.start_lsn
+        self._look_at_repairs()
         tail: tuple[int, ...] = ()
         try:
             tail = take_inventory(self._directory, manifest).tail
@@ -105,6 +111,24 @@ class Verification:
         else:
             self._live_tail(manifest, tail, self._written_lsn)
         return self.report
+
+    def _without_manifest(self) -> None:
+        """Look for damage in the segments all the same, unless they change under our eyes."""
+        if self._written_lsn is not None:
+            return
+        with suppress(Corruption, IncompatibleFormat):
+            problems = plan_repair(self._directory).problems
+            self.report.corrupt += [one for one in problems if one.segment is not None]
+
+    def _look_at_repairs(self) -> None:
+        try:
+            self._holes = registry.load(self._directory).holes
+            registry.require_finished(self._directory)
+        except Corruption as error:
+            self.report.corrupt.append(error)
+        for hole in self._holes:
+            text = f"lost to damage up to LSN {hole.until_lsn}; a repair has closed the hole"
+            self.report.notes.append(Corruption(text, lsn=hole.from_lsn))
 
     def _open(self, manifest: Manifest, base_lsn: int, check: _Check) -> None:
         """Open a segment, check its header, then the rest; what is found goes into the report."""
@@ -158,8 +182,10 @@ class Verification:
         rebuilt = footer_of(header, survey, catalog)
         unknown = tuple(one for one in footer.others if one.type not in CATALOG_SECTIONS)
         rebuilt = replace(rebuilt, others=rebuilt.others + unknown)
-        if previous is None and header.previous_end_lsn:
-            # Without the segment before, only what this one says of itself can be compared.
+        first_lsn = before.header.base_lsn if before else header.base_lsn
+        holed = any(h.from_lsn < footer.end_lsn and h.until_lsn > first_lsn for h in self._holes)
+        if holed or (previous is None and header.previous_end_lsn):
+            # Without all frames before, only what this one says of itself can be compared.
             rebuilt = replace(rebuilt, groups=footer.groups, others=footer.others)
         if rebuilt != footer:
             text = "the footer does not tell what the segment holds"
@@ -187,6 +213,11 @@ class Verification:
         try:
             newest = newest_footer(self._directory, manifest)
             plan = make_plan(self._directory, manifest, tail, newest, synced_lsn=0, written_lsn=0)
+        except NotFound:
+            # The newest sealed segment is missing, which is in the report already.
+            if not self.report.corrupt:
+                raise
+            return
         except (Corruption, IncompatibleFormat) as error:
             # What is wrong with a sealed segment was found above already.
             if not any(found.segment == error.segment for found in self.report.corrupt):

@@ -154,6 +154,8 @@ static PyObject *resync(PyObject *module, PyObject *args, PyObject *kwargs)
 #define WITH_KEYWORDS(function) \
     (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS
 
+#define POSITIONAL(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL
+
 static PyMethodDef functions[] = {
     {"crc32c", WITH_KEYWORDS(crc32c),
      "crc32c($module, /, data, value=0)\n--\n\n"
@@ -168,6 +170,8 @@ static PyMethodDef functions[] = {
      "kinds_of($module, records, /)\n--\n\n"
      "Return the kinds in a list of Records, bit 1 << kind for each."},
     {"scan", WITH_KEYWORDS(scan), scan_doc},
+    {"frame_at", POSITIONAL(frame_at), frame_at_doc},
+    {"find", POSITIONAL(find), find_doc},
     {"resync", WITH_KEYWORDS(resync),
      "resync($module, /, buffer, lsn, salt, limit_lsn)\n--\n\n"
      "Return the LSN of the first valid frame in a buffer that begins at LSN lsn, or -1."},

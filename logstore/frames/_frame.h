@@ -49,4 +49,10 @@ PyObject *kinds_of(PyObject *module, PyObject *records);
 PyObject *scan(PyObject *module, PyObject *args, PyObject *kwargs);
 extern const char scan_doc[];
 
+/* The module's functions `frame_at` and `find`, which take positional arguments only. */
+PyObject *frame_at(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *find(PyObject *module, PyObject *const *args, Py_ssize_t count);
+extern const char frame_at_doc[];
+extern const char find_doc[];
+
 #endif

@@ -149,6 +149,47 @@ def scan(
         does not know; an unknown kind with bit `IGNORABLE` is passed over instead).
     """
 
+def frame_at(
+    buffer: Buffer, offset: int, lsn: int, salt: int, limit_lsn: int, names: list[str], /
+) -> Record | int:
+    """Decode the one frame at an offset of a buffer; checks its checksum.
+
+    Args:
+        buffer: Bytes of the log.
+        offset: Where the frame begins in it.
+        lsn: Where it lies in the log.
+        salt, limit_lsn, names: As for `scan`.
+
+    Returns:
+        The frame as a Record, whatever its kind; or why there is none: `SHORT`, `BAD`,
+        `UNKNOWN_KIND`, or `END` for one of an unknown kind that may be passed over.
+    """
+
+def find(
+    buffer: Buffer,
+    offset: int,
+    lsn: int,
+    salt: int,
+    limit_lsn: int,
+    names: list[str],
+    group: int,
+    seq: int,
+    /,
+) -> Record | tuple[int, int]:
+    """Walk over the frames of a buffer to the record with a seq of a group.
+
+    The checksum of every frame on the way is checked; nothing is made of those passed over.
+
+    Args:
+        buffer, offset, lsn, salt, limit_lsn, names: As for `frame_at`.
+        group: The group's id.
+        seq: The record's number in it.
+
+    Returns:
+        The record, `DATA` or `TXN_PART`. Or, if it is not there, where the walk ended and why:
+        `END` at the limit or before a record of the group with a higher seq; `SHORT`; `BAD`.
+    """
+
 @final
 class Survey:
     """What a range of frames holds, fed piece by piece, without making a record of each.

@@ -70,22 +70,39 @@ static PyObject *payload_of(const struct scan *scan, size_t length)
     return PySequence_GetSlice(scan->view, (Py_ssize_t)begin, (Py_ssize_t)(begin + length));
 }
 
-static int deliver(struct scan *scan, const struct ls_frame *header)
+/* The record of the frame that the scan is at, or NULL with an exception set. */
+static PyObject *record_of(struct scan *scan, const struct ls_frame *header)
 {
     PyObject *name = name_of(scan, header->group);
     PyObject *payload = name ? payload_of(scan, header->size - 1) : NULL;
     PyObject *record;
-    int result;
 
     if (payload == NULL)
-        return -1;
+        return NULL;
     record = record_new(scan->record_type, header->lsn, name, header->seq, header->kind, payload);
     Py_DECREF(payload);
-    if (record == NULL)
-        return -1;
-    result = PyList_Append(scan->records, record);
-    Py_DECREF(record);
+    return record;
+}
+
+static int deliver(struct scan *scan, const struct ls_frame *header)
+{
+    PyObject *record = record_of(scan, header);
+    int result = record ? PyList_Append(scan->records, record) : -1;
+
+    Py_XDECREF(record);
     return result;
+}
+
+static enum ls_verdict check(const struct scan *scan, struct ls_frame *header)
+{
+    return ls_frame_check(scan->bytes + scan->offset, scan->length - scan->offset, scan->lsn,
+                          scan->limit_lsn, scan->salt, header);
+}
+
+static void step(struct scan *scan, const struct ls_frame *header)
+{
+    scan->offset += (size_t)ls_span(header->size - 1);
+    scan->lsn += ls_span(header->size - 1);
 }
 
 /* Go through the frames; returns the verdict, or -1 with an exception set. */
@@ -95,9 +112,7 @@ static int walk(struct scan *scan)
     struct ls_frame header;
 
     while (scan->lsn < scan->limit_lsn && left != 0) {
-        enum ls_verdict verdict =
-            ls_frame_check(scan->bytes + scan->offset, scan->length - scan->offset, scan->lsn,
-                           scan->limit_lsn, scan->salt, &header);
+        enum ls_verdict verdict = check(scan, &header);
         if (verdict != LS_FRAME_OK)
             return verdict == LS_FRAME_SHORT ? VERDICT_SHORT : VERDICT_BAD;
         enum reading reading = judge(scan, &header);
@@ -108,8 +123,7 @@ static int walk(struct scan *scan)
                 return -1;
             left--;
         }
-        scan->offset += (size_t)ls_span(header.size - 1);
-        scan->lsn += ls_span(header.size - 1);
+        step(scan, &header);
     }
     return VERDICT_END;
 }
@@ -198,6 +212,119 @@ PyObject *scan(PyObject *module, PyObject *args, PyObject *kwargs)
     scan.bytes = buffer.buf;
     scan.length = (size_t)buffer.len;
     result = run(&scan, &given);
+    PyBuffer_Release(&buffer);
+    return result;
+}
+
+/* What `frame_at` and `find` take first: buffer, offset, lsn, salt, limit_lsn, names. The caller
+ * releases the buffer if this returns true. */
+static bool begin_at(struct scan *scan, PyObject *const *args, Py_buffer *buffer)
+{
+    uint64_t offset, salt;
+
+    if (!take_unsigned(args[1], "offset", UINT64_MAX, &offset) ||
+        !take_unsigned(args[2], "lsn", UINT64_MAX, &scan->lsn) ||
+        !take_unsigned(args[3], "salt", UINT32_MAX, &salt) ||
+        !take_unsigned(args[4], "limit_lsn", UINT64_MAX, &scan->limit_lsn))
+        return false;
+    if (!PyList_Check(args[5])) {
+        PyErr_SetString(PyExc_TypeError, "names must be a list");
+        return false;
+    }
+    if (PyObject_GetBuffer(args[0], buffer, PyBUF_SIMPLE) < 0)
+        return false;
+    if (offset > (uint64_t)buffer->len) {
+        PyBuffer_Release(buffer);
+        PyErr_SetString(PyExc_ValueError, "offset lies behind the buffer");
+        return false;
+    }
+    scan->salt = (uint32_t)salt;
+    scan->names = args[5];
+    scan->bytes = buffer->buf;
+    scan->length = (size_t)buffer->len;
+    scan->offset = (size_t)offset;
+    scan->kinds = UINT64_MAX;
+    return true;
+}
+
+static PyObject *wrong_count(const char *name, int wanted)
+{
+    return PyErr_Format(PyExc_TypeError, "%s() takes %d positional arguments", name, wanted);
+}
+
+const char frame_at_doc[] = "frame_at($module, buffer, offset, lsn, salt, limit_lsn, names, /)\n--\n\n"
+                            "Return the Record of the frame at an offset, or a verdict.";
+
+PyObject *frame_at(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    struct module_state *state = PyModule_GetState(module);
+    struct scan scan = {.record_type = state->record};
+    struct ls_frame header;
+    enum ls_verdict verdict;
+    Py_buffer buffer;
+    PyObject *result;
+
+    if (count != 6)
+        return wrong_count("frame_at", 6);
+    if (!begin_at(&scan, args, &buffer))
+        return NULL;
+    verdict = check(&scan, &header);
+    if (verdict != LS_FRAME_OK)
+        result = PyLong_FromLong((int)verdict);
+    else if (judge(&scan, &header) == DELIVER)
+        result = record_of(&scan, &header);
+    else
+        result = PyLong_FromLong(judge(&scan, &header) == SKIP ? VERDICT_END : VERDICT_UNKNOWN_KIND);
+    Py_XDECREF(scan.group_name);
+    PyBuffer_Release(&buffer);
+    return result;
+}
+
+/* Walk to the record with this seq, or to where it can be no more; the verdict says which. */
+static enum ls_verdict walk_to(struct scan *scan, uint64_t group, uint64_t seq, bool *found,
+                               struct ls_frame *header)
+{
+    *found = false;
+    while (scan->lsn < scan->limit_lsn) {
+        enum ls_verdict verdict = check(scan, header);
+        if (verdict != LS_FRAME_OK)
+            return verdict;
+        if (header->group == group && header->seq >= seq &&
+            (header->kind == LS_DATA || header->kind == LS_TXN_PART)) {
+            *found = header->seq == seq;
+            return LS_FRAME_OK;
+        }
+        step(scan, header);
+    }
+    return LS_FRAME_OK;
+}
+
+const char find_doc[] = "find($module, buffer, offset, lsn, salt, limit_lsn, names, group, seq, /)\n--\n\n"
+                        "Return the Record with a seq of a group, or (next_lsn, verdict).";
+
+PyObject *find(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    struct module_state *state = PyModule_GetState(module);
+    struct scan scan = {.record_type = state->record};
+    struct ls_frame header;
+    enum ls_verdict verdict;
+    uint64_t group, seq;
+    Py_buffer buffer;
+    PyObject *result;
+    bool found;
+
+    if (count != 8)
+        return wrong_count("find", 8);
+    if (!take_unsigned(args[6], "group", UINT16_MAX, &group) ||
+        !take_unsigned(args[7], "seq", UINT64_MAX, &seq) || !begin_at(&scan, args, &buffer))
+        return NULL;
+    verdict = walk_to(&scan, group, seq, &found, &header);
+    if (found && judge(&scan, &header) == DELIVER)
+        result = record_of(&scan, &header);
+    else
+        result = Py_BuildValue("(Ki)", (unsigned long long)scan.lsn,
+                               found ? VERDICT_UNKNOWN_KIND : (int)verdict);
+    Py_XDECREF(scan.group_name);
     PyBuffer_Release(&buffer);
     return result;
 }

@@ -36,7 +36,7 @@ def bases(ring: Ring, first: int) -> list[int]:
 def newest(ring: Ring) -> int | None:
     """Return the base LSN of the segment being written, if one was begun in this region."""
     count = ring.load(LAYOUT["segment_count"])
-    return bases(ring, count - 1)[0] if count else None
+    return ring.load(LAYOUT["segment_base"] + (count - 1) % SEGMENT_SLOTS * 8) if count else None
 
 
 def retire(ring: Ring, number: int) -> None:

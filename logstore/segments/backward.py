@@ -12,11 +12,11 @@ from logstore.errors import Corruption, InvalidLSN, LogstoreError
 from logstore.files import Directory
 from logstore.lsn import MAXIMUM_LSN
 from logstore.segments.index import SegmentIndex, pieces
-from logstore.segments.search import Finder
+from logstore.segments.known import KnownSegments
 
 
 def blocks_back(
-    directory: Directory, finder: Finder, start_lsn: int, floor_lsn: int, size: int
+    directory: Directory, segments: KnownSegments, start_lsn: int, floor_lsn: int, size: int
 ) -> Iterator[tuple[int, int]]:
     """Give the stretches of the log below `start_lsn`, the newest first, down to `floor_lsn`.
 
@@ -25,7 +25,7 @@ def blocks_back(
 
     Args:
         directory: The data directory.
-        finder: Knows the segments, up to `start_lsn` at least.
+        segments: What is known of them, up to `start_lsn` at least.
         start_lsn: Where a frame ends.
         floor_lsn: Where a frame begins, or where there is none any more.
         size: Bytes.
@@ -35,7 +35,7 @@ def blocks_back(
         Corruption, IncompatibleFormat, ReadFailed, PermissionDenied: As all readers.
     """
     newest = True
-    for index in finder.segments_back(start_lsn):
+    for index in segments.back_from(start_lsn):
         if newest and index.end_lsn < start_lsn:
             raise _no_end(directory, index, index.end_lsn, start_lsn, size)
         newest = False

@@ -69,6 +69,8 @@ class Catalog:
         groups: By id; group 0 is always there.
         checkpoints: Seqs that nobody needs any more, by group id: checkpointed by their readers,
             of transactions that came to nothing, or never given to a record. No empty sets.
+        told: The newest seq that checkpoint frames have named, by group id; what came to nothing
+            by itself does not count here.
         partial: What is checkpointed in part, by group id and key.
         open: Transactions that have neither committed nor aborted, by id.
         committed: Those that began before the segment `begin_segment` was last called for, and
@@ -81,6 +83,7 @@ class Catalog:
 
     groups: dict[int, GroupState] = field(default_factory=lambda: {0: GroupState(DEFAULT_GROUP)})
     checkpoints: dict[int, RangeSet] = field(default_factory=dict)
+    told: dict[int, int] = field(default_factory=dict)
     partial: dict[tuple[int, int], Partial] = field(default_factory=dict)
     open: dict[int, Transaction] = field(default_factory=dict)
     committed: dict[int, Transaction] = field(default_factory=dict)
@@ -227,7 +230,7 @@ class Catalog:
         if isinstance(checkpoint, CheckpointCommands):
             self._apply_commands(group, checkpoint)
         else:
-            self.checkpoint(group, checkpoint.ranges)
+            self._told(group, checkpoint.ranges)
 
     def _apply_commands(self, group: int, said: CheckpointCommands) -> None:
         covered = RangeSet(said.covered)
@@ -241,8 +244,13 @@ class Catalog:
         partial.done.update(said.done)
         partial.covered.update(covered)
         if partial.done.covers(0, partial.total - 1):
-            self.checkpoint(group, partial.covered)
+            self._told(group, partial.covered)
             del self.partial[group, said.key]
+
+    def _told(self, group: int, ranges: Iterable[tuple[int, int]]) -> None:
+        self.checkpoint(group, ranges)
+        newest = max(last for _, last in ranges)
+        self.told[group] = max(self.told.get(group, 0), newest)
 
     def _revert(self, lsn: int, intervals: tuple[Interval, ...]) -> None:
         self.hidden = intervals

@@ -25,6 +25,7 @@ from logstore.segments.footer import (
 from logstore.segments.ranges import RangeSet
 
 _COUNTS: Final = struct.Struct("<II")
+_CHECKPOINT: Final = struct.Struct("<IIQ")
 _PARTIAL: Final = struct.Struct("<IIQ")
 _TRANSACTIONS: Final = struct.Struct("<QII")
 _TRANSACTION: Final = struct.Struct("<QQQQII")
@@ -35,7 +36,7 @@ _INTERVAL: Final = struct.Struct("<IIQQ")
 def sections_of(catalog: Catalog, groups: Iterable[GroupRange]) -> tuple[Section, ...]:
     """Return the sections for a footer that lists these groups."""
     sections = []
-    if catalog.partial or catalog.checkpoints != _implied(groups):
+    if catalog.partial or catalog.told or catalog.checkpoints != _implied(groups):
         sections.append(Section(CHECKPOINTS, 0, _encode_checkpoints(catalog)))
     if catalog.open or catalog.committed:
         sections.append(Section(TRANSACTIONS, 0, _encode_transactions(catalog)))
@@ -105,13 +106,15 @@ def _implied(groups: Iterable[GroupRange]) -> dict[int, RangeSet]:
     return implied
 
 
-# Checkpoints: u32 groups, u32 partials; each group: u32 id, u32 0, its set; each partial:
-# u32 group, u32 total, u64 key, the set of done indexes, the set of covered seqs.
+# Checkpoints: u32 groups, u32 partials; each group: u32 id, u32 0, u64 the newest seq that a
+# checkpoint frame named or 0, its set; each partial: u32 group, u32 total, u64 key, the set of done
+# indexes, the set of covered seqs.
 
 
 def _encode_checkpoints(catalog: Catalog) -> bytes:
     parts = [_COUNTS.pack(len(catalog.checkpoints), len(catalog.partial))]
-    parts += _encode_sets(catalog.checkpoints)
+    for group, seqs in sorted(catalog.checkpoints.items()):
+        parts += [_CHECKPOINT.pack(group, 0, catalog.told.get(group, 0)), seqs.encode()]
     for (group, key), one in sorted(catalog.partial.items()):
         parts += [_PARTIAL.pack(group, one.total, key), one.done.encode(), one.covered.encode()]
     return b"".join(parts)
@@ -119,7 +122,7 @@ def _encode_checkpoints(catalog: Catalog) -> bytes:
 
 def _decode_checkpoints(catalog: Catalog, data: bytes) -> int:
     group_count, partial_count = _COUNTS.unpack_from(data)
-    catalog.checkpoints, offset = _decode_sets(data, _COUNTS.size, group_count)
+    offset = _decode_checkpointed(catalog, data, group_count)
     before = (-1, -1)
     for _ in range(partial_count):
         group, total, key = _PARTIAL.unpack_from(data, offset)
@@ -129,6 +132,20 @@ def _decode_checkpoints(catalog: Catalog, data: bytes) -> int:
             raise Corruption("what is checkpointed in part is not in order")
         before = (group, key)
         catalog.partial[before] = Partial(total, done, covered)
+    return offset
+
+
+def _decode_checkpointed(catalog: Catalog, data: bytes, group_count: int) -> int:
+    offset, before = _COUNTS.size, -1
+    for _ in range(group_count):
+        group, reserved, told = _CHECKPOINT.unpack_from(data, offset)
+        seqs, offset = RangeSet.decode(data, offset + _CHECKPOINT.size)
+        if reserved or not before < group <= 0xFFFF or not seqs or (told and told not in seqs):
+            raise Corruption("the checkpoints are not in order")
+        before = group
+        catalog.checkpoints[group] = seqs
+        if told:
+            catalog.told[group] = told
     return offset
 
 

@@ -126,13 +126,22 @@ class GrowingSegment:
 
 
 class Footers:
-    """Give what footers say of sealed segments, keeping those that were asked for last."""
+    """Give what footers say of sealed segments, keeping those that were asked for last.
+
+    Attributes:
+        changes: Grows whenever what is kept has changed.
+    """
 
     def __init__(self, directory: Directory, uuid: bytes) -> None:
         self._directory = directory
         self._uuid = uuid
         self._kept: OrderedDict[int, SegmentIndex] = OrderedDict()
         self._created_ns: OrderedDict[int, int] = OrderedDict()
+        self.changes = 0
+
+    def kept(self) -> list[SegmentIndex]:
+        """Return what is kept, in no order."""
+        return list(self._kept.values())
 
     def get(self, base_lsn: int) -> SegmentIndex | None:
         """Return what the footer of a segment says; None if it is not sealed.
@@ -158,6 +167,7 @@ class Footers:
         groups = {group.id: group for group in footer.groups}
         index = SegmentIndex(header, footer.end_lsn, groups, footer.times, footer.end_lsn)
         self._kept[base_lsn] = index
+        self.changes += 1
         if len(self._kept) > KEPT_FOOTERS:
             self._kept.popitem(last=False)
         return index
@@ -174,6 +184,7 @@ class Footers:
     def forget(self, base_lsn: int) -> None:
         """Drop what is kept of a segment."""
         self._kept.pop(base_lsn, None)
+        self.changes += 1
         self._created_ns.pop(base_lsn, None)
 
 

@@ -47,6 +47,22 @@ class Points(Sequence[Point]):
         """Return the index of the last point that is not behind this seq; -1 if all are."""
         return bisect_right(self._seqs, seq) - 1
 
+    def bracket(self, seq: int, end_lsn: int) -> tuple[int, int] | None:
+        """Return from where to where to look for a record: from one point to the next.
+
+        Args:
+            seq: The record's.
+            end_lsn: Where to end behind the last point.
+
+        Returns:
+            Two LSNs, or None if all points are behind the seq.
+        """
+        at = bisect_right(self._seqs, seq)
+        if not at:
+            return None
+        lsns = self._lsns
+        return lsns[at - 1], lsns[at] if at < len(lsns) else end_lsn
+
     def from_lsn(self, lsn: int) -> int:
         """Return the index of the first point at or behind this LSN; their number if none is."""
         return bisect_left(self._lsns, lsn)

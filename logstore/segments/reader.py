@@ -21,7 +21,7 @@ from logstore.lsn import require_lsn
 from logstore.segments.backward import blocks_back
 from logstore.segments.disk_errors import reading
 from logstore.segments.footer import footer_from
-from logstore.segments.search import Finder
+from logstore.segments.known import KnownSegments
 from logstore.segments.segment import bases_of, header_from, read_header, segment_name
 from logstore.segments.trouble import trouble
 
@@ -152,9 +152,9 @@ class SegmentReader:
         """
         require_lsn(start_lsn, name="start_lsn")
         require_lsn(floor_lsn, name="floor_lsn")
-        finder = Finder(self._directory, self._uuid, lambda: start_lsn)
+        known = KnownSegments(self._directory, self._uuid, lambda: start_lsn, None)
         size = self._chunk_size if copy else VIEWED_CHUNK
-        for first, last in blocks_back(self._directory, finder, start_lsn, floor_lsn, size):
+        for first, last in blocks_back(self._directory, known, start_lsn, floor_lsn, size):
             block = list(self.chunks(first, partial(int, last), names, kinds=kinds, copy=copy))
             for records in reversed(block):
                 records.reverse()

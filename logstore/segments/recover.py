@@ -14,6 +14,7 @@ from logstore.segments.footer import Footer
 from logstore.segments.inventory import newest_footer, take_inventory
 from logstore.segments.manifest import Manifest, SealedSegment
 from logstore.segments.quarantine import copy_aside, move_aside
+from logstore.segments.repairs import require_finished
 from logstore.segments.seal import write_footer
 from logstore.segments.segment import bases_of
 from logstore.segments.survey import CHUNK
@@ -30,7 +31,7 @@ class Recovered:
         footer: That of the newest segment, which knows all groups; None if there is no segment.
         cut_bytes: Bytes that were taken out of the log, without the zeros behind them.
         quarantined: Names of the files that keep them.
-        leftovers: Segments that compaction had dropped already and had no time to remove; removed.
+        leftovers: Segments that compaction had dropped already; the next committer removes them.
     """
 
     manifest: Manifest
@@ -67,6 +68,7 @@ def recover(
     """
     require_lsn(synced_lsn, name="synced_lsn")
     require_lsn(written_lsn, name="written_lsn")
+    require_finished(directory)
     manifest = _load(directory)
     inventory = take_inventory(directory, manifest)
     newest = newest_footer(directory, manifest)
@@ -95,10 +97,6 @@ def recover(
     )
     point("recover.done")
     manifests.save(directory, manifest, mode=mode)
-    with writing("the log"):
-        for name in inventory.leftovers:
-            # Or what readers were told is gone would be back. Crash: the next recovery does it.
-            directory.unlink(name)
     return Recovered(
         manifest=manifest,
         end_lsn=plan.end_lsn,

@@ -6,6 +6,7 @@ from logstore.errors import Corruption
 from logstore.files import Directory
 from logstore.format import Kind, SegmentHeader, decode_mark
 from logstore.frames import Survey
+from logstore.points import point
 from logstore.segments.catalog import Catalog
 from logstore.segments.catalog_sections import sections_of
 from logstore.segments.disk_errors import reading, writing
@@ -65,8 +66,9 @@ def write_footer(directory: Directory, fd: int, header: SegmentHeader, footer: F
     data = footer.encode()
     offset = header.offset_of(footer.end_lsn)
     directory.write(fd, data, offset)
-    # Crash: before this line the file ends in something else, and is not sealed.
+    point("seal.footer")  # Crash: the file ends in something else, and is not sealed.
     directory.truncate(fd, offset + len(data))
+    point("seal.truncated")
     directory.sync_file(fd)
 
 

@@ -6,6 +6,7 @@ segments down to one, and the last few of them are kept.
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
@@ -16,8 +17,9 @@ from logstore.format import Kind, decode_mark
 from logstore.frames import BAD, SHORT, Record, scan
 from logstore.segments.disk_errors import reading
 from logstore.segments.footer import MAXIMUM_TIMES
-from logstore.segments.index import Footers, GrowingSegment, SegmentIndex
-from logstore.segments.segment import bases_of, placed, read_header, segment_name
+from logstore.segments.index import SegmentIndex
+from logstore.segments.known import KnownSegments
+from logstore.segments.segment import placed, segment_name
 
 _RECORDS: Final = 1 << Kind.DATA | 1 << Kind.TXN_PART
 _SMALL_READ: Final = 4096
@@ -29,23 +31,31 @@ _Result = TypeVar("_Result")
 class Finder:
     """Find places in the files of one log.
 
-    Disturbs nobody: segments may be added, sealed and removed meanwhile. Keeps no file open. For
-    one thread. All methods block on the disk if what they need is not in memory, and raise
-    Corruption, IncompatibleFormat, ReadFailed and PermissionDenied like any reader.
+    Disturbs nobody: segments may be added, sealed and removed meanwhile. Keeps no file open.
+    Threads may share it. All methods block on the disk if what they need is not in memory, and
+    raise Corruption, IncompatibleFormat, ReadFailed and PermissionDenied like any reader.
 
     Args:
         directory: The data directory; stays the caller's.
         uuid: The log that all segments must belong to.
         limit: Says how far the files have been written, always a frame's end.
+        removed: Gives another number once a segment has been removed. Without it, what was read
+            before of a removed segment is believed until something else in it is looked for.
+
+    Attributes:
+        segments: What is known of the segments; to be used with `lock` held.
     """
 
-    def __init__(self, directory: Directory, uuid: bytes, limit: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        uuid: bytes,
+        limit: Callable[[], int],
+        removed: Callable[[], int] | None = None,
+    ) -> None:
         self._directory = directory
-        self._uuid = uuid
-        self._limit = limit
-        self._footers = Footers(directory, uuid)
-        self._sealed: list[int] = []
-        self._growing: dict[int, GrowingSegment] = {}
+        self.segments = KnownSegments(directory, uuid, limit, removed)
+        self.lock = threading.Lock()
 
     def segment_of_seq(self, group: int, seq: int) -> int:
         """Return where the segment begins that a seq of a group belongs to.
@@ -96,77 +106,37 @@ class Finder:
         """
         return self._again(lambda: self._first_seq_from(group, lsn))
 
-    def segments_back(self, start_lsn: int) -> Iterator[SegmentIndex]:
-        """Give what is known of the segments that begin below `start_lsn`, the newest first."""
-        self._refresh()
-        bases = [*self._sealed, *self._growing]
-        for base in reversed(bases[: bisect_left(bases, start_lsn)]):
-            try:
-                yield self._index(base)
-            except NotFound:
-                self._refresh()  # It was dropped, and is not to be read any more.
-
-    # Which segments there are.
-
     def _again(self, find: Callable[[], _Result]) -> _Result:
         """Call `find`, with a newer list of segments whenever one is found to be gone."""
-        if not self._sealed and not self._growing:
-            self._refresh()
-        while True:
-            try:
-                return find()
-            except (Compacted, NotWritten):
-                raise
-            except NotFound:
-                before = (list(self._sealed), list(self._growing))
-                self._refresh()
-                if before == (self._sealed, list(self._growing)):
+        with self.lock:
+            segments = self.segments
+            segments.check()
+            while True:
+                try:
+                    return find()
+                except (Compacted, NotWritten):
                     raise
-
-    def _refresh(self) -> None:
-        """List the directory, and see which segments have been sealed since."""
-        with reading("the data directory"):
-            bases = bases_of(self._directory.names())
-        for base in {*self._sealed, *self._growing} - set(bases):
-            self._footers.forget(base)
-        count = len(bases)
-        growing: dict[int, GrowingSegment] = {}
-        while count and self._footers.get(bases[count - 1]) is None:
-            count -= 1
-            base = bases[count]
-            growing[base] = self._growing.get(base) or self._begun(base)
-        self._sealed = bases[:count]
-        self._growing = dict(sorted(growing.items()))
-
-    def _begun(self, base: int) -> GrowingSegment:
-        return GrowingSegment(read_header(self._directory, segment_name(base), uuid=self._uuid))
-
-    def _index(self, base: int) -> SegmentIndex:
-        growing = self._growing.get(base)
-        if growing is not None:
-            ends = [*(later for later in self._growing if later > base), self._limit()]
-            with reading(segment_name(base)):
-                return growing.read_on(self._directory, min(ends))
-        index = self._footers.get(base)
-        if index is None:
-            raise Corruption("the footer of this segment is gone", segment=segment_name(base))
-        return index
+                except NotFound:
+                    before = segments.bases
+                    segments.refresh()
+                    if before == segments.bases:
+                        raise
 
     # By seq.
 
     def _segment_of(self, group: int, seq: int) -> SegmentIndex:
         found = self._known_segment_of(group, seq)
         if found is None:
-            self._refresh()
+            self.segments.refresh()
             found = self._known_segment_of(group, seq)
         if found is None:
             raise NotWritten(f"the group has not come to seq {seq}")
         return found
 
     def _known_segment_of(self, group: int, seq: int) -> SegmentIndex | None:
-        if not self._sealed or self._last_seq(self._sealed[-1], group) < seq:
-            for base in self._growing:
-                index = self._index(base)
+        if not self.segments.sealed or self._last_seq(self.segments.sealed[-1], group) < seq:
+            for base in self.segments.growing:
+                index = self.segments.index(base)
                 here = index.groups.get(group)
                 if here is not None and here.first_seq <= seq <= here.last_seq:
                     return index
@@ -174,18 +144,18 @@ class Finder:
                     # The newest sealed segment is never dropped, so there is nothing between.
                     raise NotWritten(f"no record has seq {seq}: its reservation came to nothing")
             return None
-        at = bisect_left(self._sealed, seq, key=lambda base: self._last_seq(base, group))
-        index = self._index(self._sealed[at])
+        at = bisect_left(self.segments.sealed, seq, key=lambda base: self._last_seq(base, group))
+        index = self.segments.index(self.segments.sealed[at])
         here = index.groups[group]
         if here.first_seq and here.first_seq <= seq:
             return index
-        before_lsn = self._index(self._sealed[at - 1]).end_lsn if at else 0
+        before_lsn = self.segments.index(self.segments.sealed[at - 1]).end_lsn if at else 0
         if before_lsn == index.header.previous_end_lsn:
             raise NotWritten(f"no record has seq {seq}: its reservation came to nothing")
         raise Compacted(f"the record with seq {seq} was dropped")
 
     def _last_seq(self, base: int, group: int) -> int:
-        here = self._index(base).groups.get(group)
+        here = self.segments.index(base).groups.get(group)
         return 0 if here is None else here.last_seq
 
     def _record(self, group: int, seq: int, names: list[str], *, exact: bool) -> Record:
@@ -209,7 +179,7 @@ class Finder:
         raise NotWritten(f"no record has seq {seq}: its reservation came to nothing")
 
     def _first_seq_from(self, group: int, lsn: int) -> int:
-        index = self._index(self._base_at(lsn))
+        index = self.segments.index(self._base_at(lsn))
         here = index.groups.get(group)
         if here is None or not here.first_seq:
             return self._last_seq_before(index.base_lsn, group) + 1
@@ -229,15 +199,15 @@ class Finder:
         return found
 
     def _last_seq_before(self, base_lsn: int, group: int) -> int:
-        for base in reversed(self._growing):
-            here = self._index(base).groups.get(group) if base < base_lsn else None
+        for base in reversed(self.segments.growing):
+            here = self.segments.index(base).groups.get(group) if base < base_lsn else None
             if here is not None and here.last_seq:
                 return here.last_seq
-        at = bisect_left(self._sealed, base_lsn)
-        return self._last_seq(self._sealed[at - 1], group) if at else 0
+        at = bisect_left(self.segments.sealed, base_lsn)
+        return self._last_seq(self.segments.sealed[at - 1], group) if at else 0
 
     def _base_at(self, lsn: int) -> int:
-        bases = [*self._sealed, *self._growing]
+        bases = self.segments.bases
         at = bisect_right(bases, lsn) - 1
         if at < 0:
             raise NotFound("there is no segment with this position", lsn=lsn)
@@ -246,19 +216,19 @@ class Finder:
     # By time.
 
     def _lsn_at(self, time_ns: int) -> int:
-        self._refresh()
-        bases = [*self._sealed, *self._growing]
+        self.segments.refresh()
+        bases = self.segments.bases
         if not bases:
             raise NotFound("there are no segments", path=self._directory.path)
-        at = bisect_right(bases, time_ns, key=self._footers.created_ns) - 1
+        at = bisect_right(bases, time_ns, key=self.segments.footers.created_ns) - 1
         if at < 0:
             return bases[0]
-        index = self._index(bases[at])
+        index = self.segments.index(bases[at])
         first = index.time_before(time_ns)
         lsn = index.base_lsn if first < 0 else index.times[first].lsn
         last = first + 1 == len(index.times)
         # Of very many marks a footer has only some; of the latest, a survey may have none.
-        if len(index.times) > MAXIMUM_TIMES // 2 or (last and bases[at] in self._growing):
+        if len(index.times) > MAXIMUM_TIMES // 2 or (last and bases[at] in self.segments.growing):
             stop_lsn = index.end_lsn if last else index.times[first + 1].lsn
             for mark in self._scan(index, lsn, stop_lsn, [], 1 << Kind.MARK):
                 if decode_mark(bytes(mark.payload))[0] <= time_ns:

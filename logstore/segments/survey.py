@@ -22,16 +22,25 @@ def capacity_lsn(header: SegmentHeader, size: int) -> int:
     return header.base_lsn + (size - SEGMENT_HEADER_SIZE) // ALIGNMENT * ALIGNMENT
 
 
-def survey_segment(directory: Directory, fd: int, header: SegmentHeader, limit_lsn: int) -> Survey:
+def survey_segment(
+    directory: Directory,
+    fd: int,
+    header: SegmentHeader,
+    limit_lsn: int,
+    start_lsn: int | None = None,
+) -> Survey:
     """Survey the frames of an open segment, from its first to `limit_lsn` or the first bad one.
+
+    With `start_lsn`, where a frame begins, from there on.
 
     The result's `end_lsn` tells which; the end of the file counts as bad. Reads only.
 
     Raises:
         OSError: The file could not be read.
     """
-    survey = Survey(header.base_lsn, header.salt, STRIDE)
-    buffer = bytearray(min(CHUNK, max(limit_lsn - header.base_lsn, ALIGNMENT)))
+    first_lsn = header.base_lsn if start_lsn is None else start_lsn
+    survey = Survey(first_lsn, header.salt, STRIDE)
+    buffer = bytearray(min(CHUNK, max(limit_lsn - first_lsn, ALIGNMENT)))
     while survey.end_lsn < limit_lsn:
         lsn = survey.end_lsn
         wanted = min(len(buffer), limit_lsn - lsn)
@@ -63,6 +72,23 @@ def greatest_proof(
         proof_lsn = max(proof_lsn, _proof_within(window, lsn, header.salt, limit_lsn))
         lsn += step
     return proof_lsn
+
+
+def next_frame(
+    directory: Directory, fd: int, header: SegmentHeader, lsn: int, limit_lsn: int
+) -> int:
+    """Return where the first valid frame begins from `lsn` on, or -1. Reads only.
+
+    Raises:
+        OSError: The file could not be read.
+    """
+    while lsn < limit_lsn:
+        window = directory.read(fd, min(2 * LARGEST_FRAME, limit_lsn - lsn), header.offset_of(lsn))
+        found = resync(window, lsn, header.salt, limit_lsn)
+        if found >= 0 or not window:
+            return found
+        lsn += LARGEST_FRAME
+    return -1
 
 
 def _proof_within(window: bytes, lsn: int, salt: int, limit_lsn: int) -> int:

@@ -58,6 +58,7 @@ def swap(log: SmallLog) -> None:
         (lambda log: flip(segments(log)[0], 100), 0, 0),
         (lambda log: flip(segments(log)[1], -1), 1, None),
         (lambda log: segments(log)[0].unlink(), 0, None),
+        (lambda log: segments(log)[1].unlink(), 1, None),
         (lambda log: segments(log)[2].unlink(), 2, None),
         (swap, 0, None),
     ],
@@ -67,6 +68,7 @@ def swap(log: SmallLog) -> None:
         "a bit of a header",
         "a bit of a footer",
         "a sealed segment is missing",
+        "the newest sealed segment is missing",
         "the active segment is missing",
         "two segments change places",
     ],
@@ -96,6 +98,18 @@ def test_every_damaged_segment_is_named(log: SmallLog) -> None:
 def test_a_damaged_manifest_is_corrupt(log: SmallLog) -> None:
     flip(log.directory.path / "MANIFEST", 5)
     assert call("verify", log.directory.path).exit_code == 4
+
+
+def test_segments_without_a_manifest_are_corrupt(log: SmallLog) -> None:
+    (log.directory.path / "MANIFEST").unlink()
+    assert call("verify", log.directory.path).exit_code == 4
+
+
+def test_a_damaged_manifest_does_not_hide_a_damaged_segment(log: SmallLog) -> None:
+    flip(log.directory.path / "MANIFEST", 5)
+    flip(segments(log)[1], HEADER + 33)
+    found = json_lines(call("verify", log.directory.path, "--json").stdout)
+    assert segments(log)[1].name in [part.get("segment") for part in found]
 
 
 def test_a_torn_tail_is_told_and_is_no_corruption(log: SmallLog) -> None:

@@ -16,6 +16,7 @@ from logstore import Log
 from logstore.files import Directory
 from logstore.segments import manifest
 from tests.conftest import Serve
+from tests.crash.test_compaction_points_crash import COMPACTION
 from tests.fail_points import FailPoints, points_in_python, until_fired
 from tests.oracle import Oracle
 from tests.programs.writer import Writer
@@ -118,7 +119,7 @@ def cases(role: str, points: Iterable[str]) -> list[ParameterSet]:
 
 
 def test_every_point_in_python_is_tried_by_one_of_these_tests() -> None:
-    tried = {*COMMITTER, *SYNCER, *STOP_COMMITTER, *STOP_SUPERVISOR, *START, *TORN}
+    tried = {*COMMITTER, *SYNCER, *STOP_COMMITTER, *STOP_SUPERVISOR, *START, *TORN, *COMPACTION}
     assert points_in_python() - {point.partition(":")[0] for point in tried} == set()
 
 

@@ -46,6 +46,8 @@ def test_a_header_that_promises_more_than_there_is_stays_inside(
         frames.scan(data, FIRST_LSN, SALT, 2**64 - 1, [], kinds=2**64 - 1)
         frames.Survey(FIRST_LSN, SALT).feed(data, 2**64 - 1)
         assert frames.resync(data, FIRST_LSN, SALT, 2**64 - 1) == -1
+        assert isinstance(frames.frame_at(data, 0, FIRST_LSN, SALT, 2**64 - 1, []), int)
+        frames.find(data, 0, FIRST_LSN, SALT, 2**64 - 1, [], 0, 1)
 
 
 def test_a_whole_or_a_cut_frame_at_the_edge_stays_inside(page: memoryview) -> None:

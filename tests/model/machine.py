@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar, Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
 
+from logstore.files import Directory
+from logstore.segments import manifest as manifests
 from tests.model.model import Model
-from tests.model.parties import Doer, Here, There
+from tests.model.parties import Doer, Here, Nursery, There
+from tests.model.retention import Place, note_dropped
+from tests.model.services import Services, discard
 from tests.programs.party import Party
-from tests.service import Service
+from tests.programs.rows import Row
 
-RING: Final = (64 << 10, 256 << 10)
+RINGS: Final = (64 << 10, 256 << 10)
 SEGMENT: Final = 16 << 10
-LARGEST: Final = RING[0] // 4 - 64
+LARGEST: Final = RINGS[0] // 4 - 64
 GROUPS: Final = ("default", "orders", "billing", "größe")
 
 parties: Final = st.sampled_from(["here", "there"])
@@ -32,25 +33,31 @@ which: Final = st.integers(0, 1 << 16)
 class LogMachine(RuleBasedStateMachine):
     """What the rules share. Each example has a log and a service of its own, in a new place."""
 
-    places: ClassVar[Iterator[Path]]
+    services: ClassVar[Services]
+    nursery: ClassVar[Nursery]
+    pause: ClassVar[int]  # steps between two restarts, which take half a second each
 
     def __init__(self) -> None:
         super().__init__()
         self.model = Model()
-        path = next(self.places)
-        ring = RING[len(path.name) % 2]
-        options = {"ring_size": ring, "segment_size": SEGMENT}
-        self.service = Service(path, path.name, dict(options))
-        try:
-            self.service.start()
-            self.here = Here(path.name)
-        except BaseException:
-            self.service.clean_up()
-            raise
-        self.there = There(path.name)
         self.owners: dict[int, str] = {}
+        self.cursors: dict[str, Place] = {}
+        self.seen: list[tuple[int, int]] = []
         self.numbers = 0
         self.steps_since_fault = 0
+        self.is_ready = False
+
+    @initialize(ring=st.sampled_from(RINGS))
+    def begin_log(self, ring: int) -> None:
+        """Take a log of its own."""
+        self.service = self.services.take(ring)
+        try:
+            self.here = Here(self.service.name)
+        except BaseException:
+            discard(self.service)
+            raise
+        self.there = There(self.service.name, self.nursery)
+        self.is_ready = True
 
     def party(self, name: str) -> Doer:
         """Return one of the two processes."""
@@ -72,9 +79,33 @@ class LogMachine(RuleBasedStateMachine):
         boundaries = self.model.boundaries
         return boundaries[choice % len(boundaries)]
 
+    def start(self) -> int:
+        """Return where the log begins now."""
+        return self.here.party.log.watermarks().start
+
     def is_gone(self, lsn: int | None) -> bool:
         """Tell whether compaction has dropped the log's beginning up to behind an LSN."""
-        return lsn is not None and self.here.party.log.watermarks().start > lsn
+        return lsn is not None and self.start() > lsn
+
+    def segments(self) -> list[tuple[int, int]]:
+        """Return where the sealed segments begin and end that are left."""
+        with Directory.open(self.service.path, create=False) as directory:
+            manifest = manifests.load(directory)
+        assert manifest is not None
+        return [(one.base_lsn, one.end_lsn) for one in manifest.sealed]
+
+    def look(self) -> int:
+        """See what compaction has dropped, and that it may; return where the log begins."""
+        segments = self.segments()
+        if segments != self.seen:
+            note_dropped(self.model, segments, [*self.cursors.values()])
+            self.seen = segments
+        return self.start()
+
+    def require(self, found: list[Row], expected: list[Row]) -> None:
+        """Compare what was read with what was expected; compaction may have been at work."""
+        start = self.look() if found != expected else 0
+        self.model.require(found, expected, start)
 
     def an_open_transaction(self, choice: int) -> tuple[int, Doer]:
         """Return the number of an open transaction, and whose it is."""
@@ -87,13 +118,15 @@ class LogMachine(RuleBasedStateMachine):
         """Read all of it as it is, without waiting for the disk."""
         self.steps_since_fault += 1
         self.here.do(Party.until_published)
-        assert self.here.do(Party.read, durability="ring") == self.model.read()
+        self.look()
+        self.require(self.here.do(Party.read, durability="ring"), self.model.read())
 
     def teardown(self) -> None:
-        """Compare once more, from the disk after a clean restart, and clean up."""
+        """Clean up."""
+        if not self.is_ready:
+            return
         try:
             self.there.kill()
             self.here.party.detach()
         finally:
-            self.service.clean_up()
-            shutil.rmtree(self.service.path, ignore_errors=True)
+            discard(self.service)

@@ -6,11 +6,11 @@ LSNs only by being told, and seqs by counting.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from logstore.frames import DATA, TXN_PART
-from tests.programs.party import Row
+from tests.programs.rows import Row
 
 
 @dataclass(slots=True)
@@ -20,11 +20,19 @@ class Entry:
     row: Row
     hidden: bool = False
     dead: bool = False
+    checkpointed: bool = False
+    gone: bool = False
+    whole: Transaction | None = None
 
     @property
     def needed(self) -> bool:
-        """Tell whether compaction has to keep it; otherwise it may be gone, or not yet."""
-        return not (self.hidden or self.dead)
+        """Tell whether somebody may want it."""
+        return not (self.hidden or self.dead or self.checkpointed)
+
+    @property
+    def seen_lsn(self) -> int:
+        """Where readers see it: a part at its commit, if that is there."""
+        return self.row.lsn if self.whole is None else self.whole.commit_lsn or 0
 
 
 @dataclass(slots=True)
@@ -36,6 +44,16 @@ class Transaction:
     reverted: bool = False
     commit_lsn: int | None = None
     hidden: bool = False
+    gone: bool = False
+
+
+@dataclass(slots=True)
+class Partial:
+    """Which commands of something are done, and the seqs that they are about."""
+
+    total: int
+    covered: frozenset[int]
+    done: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -48,6 +66,10 @@ class Model:
         seqs: The newest seq of each group.
         newest_lsn: No LSN at or below it may ever be given out again.
         boundaries: Where frames are known to begin.
+        abandoned: Where reservations came to nothing, by group and seq.
+        said: The seqs of each group that were checkpointed.
+        partial: What was checkpointed in part, by group and first seq.
+        newest_revert_lsn: Where that is; 0 if nothing was reverted.
     """
 
     order: list[Entry | Transaction] = field(default_factory=list)
@@ -56,6 +78,11 @@ class Model:
     seqs: dict[str, int] = field(default_factory=dict)
     newest_lsn: int = 0
     boundaries: list[int] = field(default_factory=list)
+    by_seq: dict[tuple[str, int], Entry] = field(default_factory=dict)
+    abandoned: dict[tuple[str, int], int] = field(default_factory=dict)
+    said: dict[str, set[int]] = field(default_factory=dict)
+    partial: dict[tuple[str, int], Partial] = field(default_factory=dict)
+    newest_revert_lsn: int = 0
 
     # What happens.
 
@@ -68,7 +95,7 @@ class Model:
         self._place(lsn)
         self.seqs[group] = self.seqs.get(group, 0) + 1
         entry = Entry(Row(lsn, group, self.seqs[group], kind, payload))
-        self.entries[lsn] = entry
+        self.entries[lsn] = self.by_seq[group, self.seqs[group]] = entry
         return entry
 
     def append(self, lsn: int, group: str, payload: bytes) -> None:
@@ -79,6 +106,7 @@ class Model:
         """A reservation came to nothing: its seq is gone."""
         self._place(lsn)
         self.seqs[group] = self.seqs.get(group, 0) + 1
+        self.abandoned[group, self.seqs[group]] = lsn
 
     def begin(self, number: int, group: str | None) -> None:
         """A transaction began."""
@@ -88,7 +116,7 @@ class Model:
         """A part was appended to a transaction."""
         transaction = self.open[number]
         entry = self._enter(lsn, group or transaction.group, TXN_PART, payload)
-        entry.dead = transaction.reverted
+        entry.dead, entry.whole = transaction.reverted, transaction
         transaction.parts.append(entry)
 
     def commit(self, number: int, lsn: int) -> None:
@@ -111,12 +139,14 @@ class Model:
         for part in transaction.parts:
             part.dead = True
 
-    def revert(self, from_lsn: int, lsn: int) -> None:
-        """Everything at or after `from_lsn` was reverted; that took place at `lsn`."""
+    def revert(self, from_lsn: int, lsn: int, group: str | None = None) -> None:
+        """Everything, or a group's, at or after `from_lsn` was reverted; that is at `lsn`."""
         self._place(lsn)
+        self.newest_revert_lsn = lsn
         for entry in self.entries.values():
-            entry.hidden = entry.hidden or entry.row.lsn >= from_lsn
-        for place in self.order:
+            if group in (None, entry.row.group) and entry.row.lsn >= from_lsn:
+                entry.hidden = True
+        for place in self.order if group is None else ():
             if isinstance(place, Transaction) and (place.commit_lsn or 0) >= from_lsn:
                 place.hidden = True
                 self._kill(place)
@@ -127,6 +157,25 @@ class Model:
     def service_ended(self) -> None:
         """Nobody was attached any more: open transactions are over."""
         self.end(*self.open)
+
+    def checkpoint(self, group: str, seqs: Iterable[int]) -> None:
+        """Nobody needs these seqs of a group any more."""
+        for seq in seqs:
+            self.said.setdefault(group, set()).add(seq)
+            if (group, seq) in self.by_seq:
+                self.by_seq[group, seq].checkpointed = True
+
+    def checkpoint_commands(
+        self, group: str, covered: Iterable[int], done: Iterable[int], total: int
+    ) -> None:
+        """Some commands of a record or transaction, which has these seqs, are done."""
+        seqs = frozenset(covered)
+        one = self.partial.setdefault((group, min(seqs)), Partial(total, seqs))
+        one.done.update(done)
+        if one.done == set(range(one.total)):
+            self.checkpoint(group, seqs)
+        if seqs <= self.said.get(group, set()):
+            del self.partial[group, min(seqs)]
 
     # What is seen.
 
@@ -148,8 +197,15 @@ class Model:
         return [
             entry.row
             for entry, whole in found
-            if group in (None, entry.row.group) and (reverted or not (entry.hidden or whole))
+            if group in (None, entry.row.group)
+            and not entry.gone
+            and (reverted or not (entry.hidden or whole))
         ]
+
+    def replay(self, group: str) -> list[Row]:
+        """Return what an engine is given."""
+        rows = self.read(group=group)
+        return [row for row in rows if not self.entries[row.lsn].checkpointed]
 
     def _in_place(self, wanted: Callable[[int], bool]) -> Iterator[tuple[Entry, bool]]:
         for lsn, entry in self.entries.items():
@@ -162,7 +218,7 @@ class Model:
             if isinstance(place, Entry):
                 if wanted(place.row.lsn):
                     yield place, False
-            elif wanted(place.commit_lsn or 0):
+            elif wanted(place.commit_lsn or 0) and not place.gone:
                 for part in place.parts:
                     yield part, place.hidden
 
@@ -174,10 +230,10 @@ class Model:
         place = next(t for t in whole if any(part.row == row for part in t.parts))
         return place.hidden or self.entries[row.lsn].hidden
 
-    def compare(self, found: list[Row], expected: list[Row]) -> int:
+    def compare(self, found: list[Row], expected: list[Row], start: int) -> int:
         """Compare what was read with the beginning of what was expected; return how far it goes.
 
-        What is not needed may be missing.
+        What is gone by now, or lies before the log's start, may be missing.
 
         Raises:
             AssertionError: They differ.
@@ -187,14 +243,21 @@ class Model:
             while expected[position : position + 1] != [row]:
                 rest = [wanted.lsn for wanted in expected[position : position + 3]]
                 assert rest, f"{row} is more than was expected"
-                missing = self.entries[rest[0]]
-                assert not missing.needed, f"{row} and not {rest}"
+                assert self._is_gone(rest[0], start), f"{row} and not {rest}"
                 position += 1
             position += 1
         return position
 
-    def require(self, found: list[Row], expected: list[Row]) -> None:
+    def require(self, found: list[Row], expected: list[Row], start: int) -> None:
         """Compare all that was read with all that was expected; as `compare`."""
-        rest = expected[self.compare(found, expected) :]
-        missing = [row for row in rest if self.entries[row.lsn].needed]
+        if found == expected:
+            return
+        rest = expected[self.compare(found, expected, start) :]
+        missing = [row for row in rest if not self._is_gone(row.lsn, start)]
         assert not missing, f"missing at the end: {missing[:3]}"
+
+    def _is_gone(self, lsn: int, start: int) -> bool:
+        entry = self.entries[lsn]
+        whole = entry.whole
+        commit_is_gone = whole is not None and (whole.gone or 0 < (whole.commit_lsn or 0) < start)
+        return entry.gone or lsn < start or commit_is_gone

@@ -6,13 +6,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.model.machine import groups, sizes
+from tests.model.rules_consuming import Consuming
 from tests.model.rules_reading import Reading
 from tests.programs.party import Party
 
-PAUSE = 10  # steps between two restarts, which take half a second each
 
-
-class Failing(Reading):
+class Failing(Reading, Consuming):
     """Clean restarts, and kills."""
 
     @precondition(lambda self: self.there.alive)
@@ -27,8 +26,9 @@ class Failing(Reading):
     def _forget(self, who: str) -> None:
         gone = [number for number in self.model.open if self.owners[number] == who]
         self.model.end(*gone)
+        self.let_go(killed=who)
 
-    @precondition(lambda self: self.steps_since_fault > PAUSE)
+    @precondition(lambda self: self.steps_since_fault > self.pause)
     @rule(how=st.sampled_from(["stopped", "killed", "adopted"]))
     def restart(self, how: str) -> None:
         """Start the service again after a clean stop, or after a kill with or without everybody."""
@@ -47,3 +47,4 @@ class Failing(Reading):
         self.model.service_ended()
         self.service.start()
         self.here.party.attach()
+        self.let_go(saved="here", killed="there")

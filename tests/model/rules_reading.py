@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
-
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from logstore.errors import InvalidLSN, NotFound, RevertedError
 from logstore.lsn import DURABILITIES, Durability
 from tests.model.machine import LogMachine, groups, parties, which
-from tests.programs.party import Party, Row
+from tests.programs.party import Party
+from tests.programs.rows import Row
 
 maybe = st.one_of(st.none(), which)
 
@@ -38,6 +36,7 @@ class Reading(LogMachine):
         uncommitted=st.booleans(),
         reverted=st.booleans(),
         copy=st.booleans(),
+        reverse=st.booleans(),
         durability=st.sampled_from(DURABILITIES),
     )
     def read(
@@ -49,6 +48,7 @@ class Reading(LogMachine):
         uncommitted: bool,
         reverted: bool,
         copy: bool,
+        reverse: bool,
         durability: Durability,
     ) -> None:
         """Read a part, at any durability: all is synced first."""
@@ -64,13 +64,14 @@ class Reading(LogMachine):
                 uncommitted=uncommitted,
                 reverted=reverted,
                 copy=copy,
+                reverse=reverse,
                 durability=durability,
             )
         except NotFound:
             assert self.is_gone(where[0])
             return
         expected = self.model.read(*where, group=group, uncommitted=uncommitted, reverted=reverted)
-        self.model.require(found, expected)
+        self.require(found, expected[::-1] if reverse else expected)
 
     @precondition(lambda self: self.model.boundaries)
     @rule(who=parties, start=which, group=st.one_of(st.none(), groups))
@@ -85,7 +86,7 @@ class Reading(LogMachine):
         except NotFound:
             assert self.is_gone(first)
         else:
-            assert found == self.model.read(first, group=group)
+            self.require(found, self.model.read(first, group=group))
 
     @precondition(lambda self: self.model.boundaries)
     @rule(who=parties, choice=which, beside=st.sampled_from([0, 0, 0, 8, 1]))
@@ -93,27 +94,33 @@ class Reading(LogMachine):
         """Load what begins at an LSN, or does not."""
         lsn = self.an_lsn(choice) + beside
         entry = self.model.entries.get(lsn)
-        if entry is not None and not entry.hidden:
-            with suppress(NotFound) if entry.dead else nullcontext():
-                assert self.party(who).do(Party.load, lsn) == entry.row
-        elif entry is not None:
-            with pytest.raises((RevertedError, NotFound)):
-                self.party(who).do(Party.load, lsn)
-        elif lsn in self.model.boundaries:
-            with pytest.raises((InvalidLSN, RevertedError, NotFound)):
-                self.party(who).do(Party.load, lsn)
-        elif beside == 1:
-            with pytest.raises(InvalidLSN):  # no multiple of 8
-                self.party(who).do(Party.load, lsn)
+        try:
+            found = self.party(who).do(Party.load, lsn)
+        except NotFound:
+            start = self.look()
+            gone = entry is not None and entry.gone
+            assert gone or lsn < start or entry is None
+        except RevertedError:
+            assert entry.hidden if entry is not None else lsn in self.model.boundaries
+        except InvalidLSN:
+            assert entry is None  # a commit's, or nobody's, or no multiple of 8
+        else:
+            assert entry is not None
+            assert entry.row == found
+            assert not entry.hidden
 
-    @rule(uncommitted=st.booleans(), group=st.one_of(st.none(), st.just("default")))
-    def start_reading(self, uncommitted: bool, group: str | None) -> None:
+    @rule(
+        uncommitted=st.booleans(),
+        group=st.one_of(st.none(), st.just("default")),
+        reverse=st.booleans(),
+    )
+    def start_reading(self, uncommitted: bool, group: str | None, reverse: bool) -> None:
         """Begin to read what is there now, to go on with it later."""
         number = self.number()
         self.here.do(Party.settle)
-        self.here.do(Party.start_reading, number, uncommitted, group)
+        self.here.do(Party.start_reading, number, uncommitted, group, reverse)
         expected = self.model.read(uncommitted=uncommitted, group=group)
-        self.readings[number] = uncommitted, expected
+        self.readings[number] = uncommitted, expected[::-1] if reverse else expected
 
     @precondition(lambda self: self.readings)
     @rule(choice=which, most=st.integers(1, 30))
@@ -123,7 +130,8 @@ class Reading(LogMachine):
         found = self.here.do(Party.go_on_reading, number, most)
         uncommitted, expected = self.readings[number]
         kept = [row for row in expected if not self.model.hidden(row, uncommitted)]
-        taken = self.model.compare(found, kept)
+        start = self.look()
+        taken = self.model.compare(found, kept, start)
         if len(found) < most:
-            self.model.require([], kept[taken:])  # it has ended
+            self.model.require([], kept[taken:], start)  # it has ended
         self.readings[number] = uncommitted, kept[taken:]

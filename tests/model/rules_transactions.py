@@ -6,9 +6,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from logstore.errors import NotFound, RevertedError
+from logstore.errors import InvalidArgument, InvalidLSN, NotFound, RevertedError
 from logstore.lsn import DURABILITIES, Durability
 from tests.model.machine import LogMachine, groups, parties, sizes, which
+from tests.model.retention import revert_is_refused
 from tests.programs.party import Party
 
 MOST = 5
@@ -62,6 +63,14 @@ class Transacting(LogMachine):
         party.do(Party.abort, number)
         self.model.end(number)
 
+    @rule(who=parties)
+    def commit_what_is_aborted(self, who: str) -> None:
+        """Ask for what must be refused."""
+        party, number = self.party(who), self.number()
+        party.do(Party.begin, number, None)
+        with pytest.raises(InvalidArgument):
+            party.do(Party.commit_aborted, number)
+
     @precondition(lambda self: self.model.boundaries)
     @rule(who=parties, back=st.integers(1, 8))
     def revert_a_little(self, who: str, back: int) -> None:
@@ -75,9 +84,20 @@ class Transacting(LogMachine):
         self._revert(who, self.an_lsn(choice))
 
     def _revert(self, who: str, from_lsn: int) -> None:
+        if revert_is_refused(self.model, from_lsn):
+            with pytest.raises((InvalidArgument, NotFound)):
+                self.party(who).do(Party.revert_refused, from_lsn)
+            return
         try:
             lsn = self.party(who).do(Party.revert, from_lsn)
         except NotFound:
             assert self.is_gone(from_lsn)
         else:
             self.model.revert(from_lsn, lsn)
+
+    @rule(who=parties)
+    def revert_the_future(self, who: str) -> None:
+        """Ask for what must be refused."""
+        head = self.here.party.log.watermarks().reserved
+        with pytest.raises(InvalidLSN):
+            self.party(who).do(Party.revert_refused, head + 4096)

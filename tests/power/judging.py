@@ -51,6 +51,8 @@ def outcome(image: Image, history: History) -> Outcome:
     except LogstoreError as error:
         return Outcome(0, f"6: recovery refuses: {type(error).__name__}: {error}")
     end = recovered.end_lsn
+    for name in recovered.leftovers:
+        directory.unlink(name)  # as the committer does when it comes up
     try:
         seen = records_of(directory, recovered)
     except LogstoreError as error:

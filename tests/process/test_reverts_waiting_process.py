@@ -13,6 +13,7 @@ import pytest
 
 import logstore
 from logstore.errors import RevertedError, Timeout
+from logstore.lsn import DURABILITIES
 from logstore.ring._ring import LAYOUT
 from tests.model.parties import There
 from tests.programs.party import Party
@@ -116,3 +117,45 @@ def test_who_waits_for_a_record_that_was_reverted_long_ago_is_told(log: logstore
     with pytest.raises(RevertedError):
         log.wait(hidden, "ring")
     log.wait(log.append(b"after"))
+
+
+def test_a_revert_of_the_default_group_hides_no_commit(log: logstore.Log) -> None:
+    first = log.append(b"hidden")
+    with log.transaction() as transaction:
+        transaction.append(b"hidden, too")
+        transaction.append(b"kept", group="orders")
+    orders = log.group("orders").append(b"kept as well")
+    assert transaction.lsn is not None
+    log.group("default").revert(1)
+    for durability in DURABILITIES:
+        log.wait(transaction.lsn, durability)
+        log.wait(orders, durability)
+        for lsn in (first, transaction.id):
+            with pytest.raises(RevertedError):
+                log.wait(lsn, durability)
+    asyncio.run(asyncio.wait_for(log.aio.wait(transaction.lsn), 10.0))
+    assert payloads(log.read()) == [b"kept", b"kept as well"]
+    assert payloads(log.read(reverse=True)) == [b"kept as well", b"kept"]
+    applied: list[bytes] = []
+    log.replay("orders", lambda record: applied.append(bytes(record.payload)))
+    log.replay("default", lambda record: applied.append(bytes(record.payload)))
+    assert applied == [b"kept", b"kept as well"]
+
+
+def test_a_revert_of_the_log_hides_a_commit_but_no_checkpoint_and_no_revert(
+    log: logstore.Log,
+) -> None:
+    log.append(b"kept")
+    with log.transaction() as transaction:
+        transaction.append(b"hidden with its commit")
+        place = log.append(b"hidden")
+    checkpoint = log.group("default").checkpoint(up_to=1)
+    earlier = log.revert(log.append(b"hidden before"))
+    log.revert(place)
+    assert transaction.lsn is not None
+    with pytest.raises(RevertedError):
+        log.wait(transaction.lsn)
+    log.wait(checkpoint)
+    log.wait(earlier)
+    assert log.group("default").checkpoints().ranges[0] == (1, 1)
+    assert payloads(log.read()) == [b"kept"]

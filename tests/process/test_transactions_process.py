@@ -14,7 +14,6 @@ import pytest
 import logstore
 from logstore.errors import InvalidArgument, LimitReached
 from logstore.frames import TXN_ABORT
-from logstore.reverting import revert
 from logstore.ring.layout import TRANSACTIONS
 from tests.conftest import Serve
 from tests.model.parties import There
@@ -148,12 +147,11 @@ def test_a_commit_that_returned_is_visible_unless_a_later_revert_hid_it_and_a_re
         looking = threading.Thread(target=look, args=(log,))
         looking.start()
         try:
-            for turn in range(60):
+            for turn in range(30):
                 transactors.until_more("committed", 5)
                 head = log.watermarks().reserved
                 first = max(4096, head - (seed * (turn + 1) % 9000 // 8 * 8))
-                # Not by log.revert: that is refused behind aborted transactions, for now.
-                reverts.append((first, revert(log._client, log._reading, first)))
+                reverts.append((first, log.revert(first)))
         finally:
             done.set()
             looking.join()
@@ -164,9 +162,10 @@ def test_a_commit_that_returned_is_visible_unless_a_later_revert_hid_it_and_a_re
         commit_lsn = transactors.outcomes[name].commit_lsn
         assert not is_hidden(commit_lsn, reverts[:known]), f"{name} was seen after its revert"
     with service.attach() as log:
-        shown = transactors.seen(log.read(reverted=True))
+        # Compaction may have dropped a part of what was hidden, but nothing refused is ever shown.
+        shown = transactors.names(log.read(reverted=True))
     refused = {name for name, outcome in transactors.outcomes.items() if outcome.end == "reverted"}
-    assert not refused & set(shown)
+    assert not refused & shown
 
 
 def test_a_forked_child_cannot_go_on_with_its_parents_transaction(serve: Serve) -> None:

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import logstore
 from logstore import Record
-from logstore.errors import InvalidArgument
 from logstore.lsn import Durability
 from logstore.reservation import Reservation
-from logstore.reverting import revert
 from logstore.transaction import Transaction
+from tests.programs.party_parts import Consumer, Keeper
+from tests.programs.rows import Row, row_of
 from tests.service import until
 
 
-class Row(NamedTuple):
-    """One record as plain values: comparable, picklable, and short to print."""
-
-    lsn: int
-    group: str
-    seq: int
-    kind: int
-    payload: bytes
-
-
-def row_of(record: Record) -> Row:
-    """Return a record's row."""
-    return Row(record.lsn, record.group, record.seq, record.kind, bytes(record.payload))
-
-
-class Party:
+class Party(Keeper, Consumer):
     """One process's handle on a log, its transactions by number, its unfinished readings."""
 
     def __init__(self, name: str) -> None:
+        super().__init__()
         self._name = name
         self.log = logstore.attach(name)
         self._transactions: dict[int, Transaction] = {}
@@ -43,6 +28,7 @@ class Party:
     def detach(self) -> None:
         """Leave the log; what was open is lost."""
         self.log.close()
+        self.forget_cursors()
         self._transactions.clear()
         self._readings.clear()
 
@@ -94,13 +80,15 @@ class Party:
         """Abort."""
         self._transactions.pop(number).abort()
 
+    def commit_aborted(self, number: int) -> None:
+        """Abort, and commit nevertheless."""
+        transaction = self._transactions.pop(number)
+        transaction.abort()
+        transaction.commit()
+
     def revert(self, lsn: int) -> int:
         """Revert; return the revert's LSN."""
-        try:
-            return self.log.revert(lsn)
-        except InvalidArgument:
-            # For now: refused also behind seqs that came to nothing, as if they were checkpointed.
-            return revert(self.log._client, self.log._reading, lsn)
+        return self.log.revert(lsn)
 
     # Reading.
 
@@ -123,6 +111,7 @@ class Party:
         uncommitted: bool = False,
         reverted: bool = False,
         copy: bool = True,
+        reverse: bool = False,
     ) -> list[Row]:
         """Read to the end."""
         records = self.log.read(
@@ -133,6 +122,7 @@ class Party:
             uncommitted=uncommitted,
             reverted=reverted,
             copy=copy,
+            reverse=reverse,
         )
         return [row_of(record) for record in records]
 
@@ -145,10 +135,16 @@ class Party:
         return row_of(self.log.load(lsn))
 
     def start_reading(
-        self, number: int, uncommitted: bool = False, group: str | None = None
+        self,
+        number: int,
+        uncommitted: bool = False,
+        group: str | None = None,
+        reverse: bool = False,
     ) -> None:
         """Begin to read, and take nothing yet."""
-        self._readings[number] = self.log.read(uncommitted=uncommitted, group=group)
+        self._readings[number] = self.log.read(
+            uncommitted=uncommitted, group=group, reverse=reverse
+        )
 
     def go_on_reading(self, number: int, most: int) -> list[Row]:
         """Take a few more records of a reading; fewer if it ends."""

@@ -42,6 +42,7 @@ class LogModel:
     last_seq: dict[int, int] = field(default_factory=lambda: {0: 0})
     names: dict[int, str] = field(default_factory=lambda: {0: "default"})
     checkpoints: Numbers = field(default_factory=dict)
+    told: dict[int, int] = field(default_factory=dict)
     partial: dict[tuple[int, int], tuple[int, set[int], set[int]]] = field(default_factory=dict)
     open: dict[int, Open] = field(default_factory=dict)
     ended: list[int] = field(default_factory=list)
@@ -90,7 +91,7 @@ class LogModel:
     def checkpoint(self, group: int, ranges: tuple[tuple[int, int], ...]) -> None:
         payload = encode_checkpoint(CheckpointRanges(ranges))
         self.log.put(payload, kind=Kind.CHECKPOINT, group=group)
-        self._done(group, numbers(ranges))
+        self._told(group, numbers(ranges))
 
     def commands(self, group: int, said: CheckpointCommands) -> None:
         self.log.put(encode_checkpoint(said), kind=Kind.CHECKPOINT, group=group)
@@ -102,7 +103,7 @@ class LogModel:
         self.partial[group, said.key] = (said.total, done, covered)
         if done >= set(range(said.total)):
             del self.partial[group, said.key]
-            self._done(group, covered)
+            self._told(group, covered)
 
     def revert(self, scope: int, from_lsn: int) -> None:
         lsn = self.log.end_lsn
@@ -166,6 +167,10 @@ class LogModel:
             if key[0] == group and covered <= self.checkpoints[group]:
                 del self.partial[key]
 
+    def _told(self, group: int, seqs: set[int]) -> None:
+        self._done(group, seqs)
+        self.told[group] = max(seqs | {self.told.get(group, 0)})
+
     def needed(self, base_lsn: int, end_lsn: int) -> set[tuple[int, int]]:
         """Return the records of a stretch of the log, by group and seq, that somebody needs."""
         return {
@@ -184,6 +189,7 @@ class LogModel:
         return {
             "groups": {g: (self.names[g], seq) for g, seq in self.last_seq.items()},
             "checkpoints": {g: seqs for g, seqs in self.checkpoints.items() if seqs},
+            "told": self.told,
             "partial": self.partial,
             "open": {n: (o.seqs, o.last_lsn, o.count) for n, o in self.open.items()},
             "hidden": self.hidden,
@@ -196,6 +202,7 @@ def facts_of(catalog: Catalog) -> dict[str, object]:
     return {
         "groups": {n: (g.name, g.last_seq) for n, g in catalog.groups.items()},
         "checkpoints": {g: numbers(one) for g, one in catalog.checkpoints.items()},
+        "told": catalog.told,
         "partial": {
             key: (one.total, numbers(one.done), numbers(one.covered))
             for key, one in catalog.partial.items()

@@ -136,6 +136,36 @@ def test_what_was_abandoned_at_the_end_of_a_segment_is_known_from_the_next() -> 
     assert list(_at_end(model).checkpointed(1)) == [(2, 6)]
 
 
+def test_only_checkpoint_frames_tell_of_checkpoints_and_footers_carry_what_they_told() -> None:
+    model = _model()
+    model.data(0)
+    model.commands(0, CheckpointCommands(1, 1, ((0, 0),), ((1, 1),)))
+    model.checkpoint(1, ((3, 4), (1, 1)))
+    model.abandon(0, 2)
+    model.abort(model.part(0, 1))
+    model.part(0, 1)
+    model.revert(EVERY_GROUP, 4096)
+    for _ in range(2):
+        model.rotate(1)
+        assert _at_end(model).told == {0: 1, 1: 4}
+        model.data(0)
+
+
+def test_what_a_checkpoint_told_is_carried_also_if_the_footer_implies_its_seqs() -> None:
+    model = _model()
+    model.abandon(1, 3)
+    model.data(1)
+    model.log.seal()
+    assert model.log.footer is not None
+    assert model.log.footer.others == ()
+    model = _model()
+    model.abandon(1, 3)
+    model.data(1)
+    model.checkpoint(1, ((2, 3),))
+    model.log.seal()
+    assert _at_end(model).told == {1: 3}
+
+
 @pytest.mark.parametrize("kind", [Kind.TXN_PART, Kind.TXN_COMMIT, Kind.CHECKPOINT, Kind.REVERT])
 def test_a_frame_that_makes_no_sense_is_corruption_with_its_place(kind: Kind) -> None:
     model = _model()

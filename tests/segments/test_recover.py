@@ -84,8 +84,8 @@ def test_opening_a_clean_log_does_the_same_calls_however_long_it_is(count: int) 
     log.directory.fault = calls.append
     recover(log.directory)
     assert calls.count("sizes") == 1
-    assert calls.count("open_read") == 3  # The manifest, and the newest header and footer.
-    assert len(calls) == 15
+    assert calls.count("open_read") == 4  # REPAIRS, MANIFEST, the newest header and footer.
+    assert len(calls) == 16
 
 
 def test_a_prepared_segment_is_no_part_of_the_log() -> None:

@@ -1,4 +1,4 @@
-"""Run benchmarks: `python -m tools.bench [--short|--full] [--json FILE] [p1 p2 p3 p5]`.
+"""Run benchmarks: `python -m tools.bench [--short|--full] [--json FILE] [p1 p2 ...]`.
 
 Every figure stands beside a limit measured in the same round by plain system calls. Rounds are
 interleaved; the table shows medians, and the lowest and highest of all rounds. Progress goes to
@@ -20,7 +20,7 @@ from rich.table import Table
 
 from tools.bench.measure import Case, run_rounds
 from tools.bench.place import Place
-from tools.bench.workloads import WORKLOADS
+from tools.bench.work import WORKLOADS
 
 
 def arguments_of(words: list[str]) -> argparse.Namespace:

@@ -79,3 +79,13 @@ def percentile(values: Iterable[float], share: float) -> float:
     """Return the value that `share` of all do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def latencies(took_ns: list[int]) -> Metrics:
+    """Return the usual percentiles in microseconds."""
+    ordered = sorted(took_ns)
+    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
+    last = len(ordered) - 1
+    return {
+        f"{name} us": ordered[min(last, int(len(ordered) * s))] / 1e3 for name, s in shares.items()
+    }

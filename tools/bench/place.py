@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from tests.service import Service, environment
+from tools.bench.stores import missing, served
 
 _numbers = itertools.count(1)
 
@@ -28,12 +29,17 @@ class Ran:
     Attributes:
         seconds: From the first one's beginning to the last one's end.
         cpu_ns: Their processor time.
-        took_ns: How long each blocking append took, of all writers.
+        each_took: What each writer measured, such as how long each blocking append took.
     """
 
     seconds: float
     cpu_ns: int
-    took_ns: list[int]
+    each_took: list[list[int]]
+
+    @property
+    def took_ns(self) -> list[int]:
+        """What all writers measured."""
+        return [took for one in self.each_took for took in one]
 
 
 class Place:
@@ -41,6 +47,7 @@ class Place:
 
     def __init__(self, base: Path | None) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="logstore-bench-", dir=base))
+        self._told: set[str] = set()
 
     def file(self) -> Path:
         """Return the path of a file that is not there."""
@@ -64,13 +71,56 @@ class Place:
         times = [psutil.Process(service.pid(role)).cpu_times() for role in ("committer", "syncer")]
         return round(sum(one.user + one.system for one in times) * 1e9)
 
-    def write(self, place: str, way: str, writers: int, *words: object) -> Ran:
+    def present(self, kinds: Iterable[str]) -> list[str]:
+        """Return the peers that are installed; say of the others that they are left out."""
+        found = []
+        for kind in kinds:
+            reason = missing(kind)
+            if reason is None:
+                found.append(kind)
+            elif kind not in self._told:
+                self._told.add(kind)
+                print(f"left out: {kind}: {reason}", file=sys.stderr, flush=True)
+        return found
+
+    @contextmanager
+    def store(self, kind: str, *, durable: bool) -> Iterator[str]:
+        """Give the place of a new store of a peer; it is removed afterwards."""
+        base = self.file()
+        try:
+            with served(kind, base, durable=durable) as where:
+                yield where
+        finally:
+            for left in self.path.glob(f"{base.name}*"):
+                if left.is_dir():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink()
+
+    def write(
+        self,
+        kind: str,
+        place: str,
+        way: str,
+        writers: int,
+        *words: object,
+        on_go: Callable[[], None] | None = None,
+    ) -> Ran:
         """Let so many writer processes work at once; see tools/bench/writer.py.
+
+        Args:
+            kind: The store, with "+" behind it if it must be durable.
+            place: Its name or path.
+            way: How to write.
+            writers: How many processes.
+            words: Size of a record, amount, and an extra number.
+            on_go: What to do once they have begun.
 
         Raises:
             ChildProcessError: One of them failed; its message is on standard error.
         """
-        command = [sys.executable, "-P", "-m", "tools.bench.writer", way, place, *map(str, words)]
+        command = [sys.executable, "-P", "-m", "tools.bench.writer", way, kind, place]
+        command += map(str, words)
         processes = [
             subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(), text=True
@@ -78,7 +128,7 @@ class Place:
             for _ in range(writers)
         ]
         try:
-            return self._conduct(processes)
+            return self._conduct(processes, on_go)
         finally:
             for process in processes:
                 process.kill()
@@ -88,7 +138,7 @@ class Place:
                         stream.close()
 
     @staticmethod
-    def _conduct(processes: list[subprocess.Popen[str]]) -> Ran:
+    def _conduct(processes: list[subprocess.Popen[str]], on_go: Callable[[], None] | None) -> Ran:
         for process in processes:
             assert process.stdout is not None
             if process.stdout.readline() != "ready\n":
@@ -97,6 +147,8 @@ class Place:
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
+        if on_go is not None:
+            on_go()
         said = []
         for process in processes:
             assert process.stdout is not None
@@ -106,9 +158,9 @@ class Place:
             said.append(json.loads(line))
         began_ns = min(one["began_ns"] for one in said)
         ended_ns = max(one["ended_ns"] for one in said)
-        took_ns = [took for one in said for took in one["took_ns"]]
         cpu_ns = sum(one["cpu_ns"] for one in said)
-        return Ran((ended_ns - began_ns) / 1e9, cpu_ns, took_ns)
+        each_took = [one["took_ns"] for one in said]
+        return Ran((ended_ns - began_ns) / 1e9, cpu_ns, each_took)
 
     def remove(self) -> None:
         """Remove everything."""

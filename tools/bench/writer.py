@@ -1,42 +1,49 @@
-"""One writer process of a benchmark: `python -m tools.bench.writer WAY PLACE SIZE AMOUNT [EXTRA]`.
+"""One writer process of a benchmark: WAY KIND PLACE SIZE AMOUNT [EXTRA].
 
-Attaches, says "ready", waits for a line, works, and prints what it did as one JSON object. AMOUNT
-is a number of records, or of seconds for the ways that block.
+Opens the store, says "ready", waits for a line, works, and prints what it did as one JSON object.
+KIND is the store, with "+" behind it if it must be durable. AMOUNT is a number of records, or of
+seconds for the ways that wait for each record.
 """
 
 from __future__ import annotations
 
 import json
+import mmap
 import os
-import sqlite3
 import sys
 import time
 from collections import deque
 from collections.abc import Callable
 
 import logstore
+from tools.bench.stores import STORES, Logstore, Store
+
+SLACK_NS = 80_000  # sleep until so long before the time, then look at the clock
 
 
-def loop(log: logstore.Log, size: int, amount: float, extra: int) -> list[int]:
-    """Append one by one in a plain loop, then sync."""
+def loop(store: Store, size: int, amount: float, extra: int) -> list[int]:
+    """Add one by one in a plain loop, then make all of it durable."""
     payload = os.urandom(size)
+    put = store.log.append if isinstance(store, Logstore) else store.put
     for _ in range(int(amount)):
-        log.append(payload)
-    log.sync()
+        put(payload)
+    store.finish()
     return []
 
 
-def many(log: logstore.Log, size: int, amount: float, extra: int) -> list[int]:
-    """Append in batches of `extra`, then sync."""
+def many(store: Store, size: int, amount: float, extra: int) -> list[int]:
+    """Add in batches of `extra`, then make all of it durable."""
     batch = [os.urandom(size)] * extra
     for _ in range(int(amount) // extra):
-        log.append_many(batch)
-    log.sync()
+        store.put_many(batch)
+    store.finish()
     return []
 
 
-def flight(log: logstore.Log, size: int, amount: float, extra: int) -> list[int]:
+def flight(store: Store, size: int, amount: float, extra: int) -> list[int]:
     """Keep `extra` records in flight, and wait for each of them."""
+    assert isinstance(store, Logstore)
+    log = store.log
     payload = os.urandom(size)
     waiting: deque[int] = deque()
     for _ in range(int(amount)):
@@ -48,66 +55,115 @@ def flight(log: logstore.Log, size: int, amount: float, extra: int) -> list[int]
     return []
 
 
-def blocking(log: logstore.Log, size: int, amount: float, extra: int) -> list[int]:
-    """Append and wait for the disk, one record after the other."""
+def blocking(store: Store, size: int, amount: float, extra: int) -> list[int]:
+    """Add one record after the other, each durable before the next, for so many seconds."""
     payload = os.urandom(size)
     took = []
     end = time.monotonic() + amount
     while time.monotonic() < end:
         began = time.monotonic_ns()
-        log.append(payload, durability="synced")
+        store.put(payload)
         took.append(time.monotonic_ns() - began)
     return took
 
 
-def sqlite_blocking(base: sqlite3.Connection, size: int, amount: float, extra: int) -> list[int]:
-    """Insert and commit, one record after the other."""
+def acks(store: Store, size: int, amount: float, extra: int) -> list[int]:
+    """Do as `blocking`, but return the times of the acks."""
     payload = os.urandom(size)
-    took = []
+    times = []
     end = time.monotonic() + amount
     while time.monotonic() < end:
-        began = time.monotonic_ns()
-        base.execute("INSERT INTO log (payload) VALUES (?)", (payload,))
-        took.append(time.monotonic_ns() - began)
+        store.put(payload)
+        times.append(time.monotonic_ns())
+    return times
+
+
+def _until(intended_ns: int) -> None:
+    rest_ns = intended_ns - time.monotonic_ns() - SLACK_NS
+    if rest_ns > 0:
+        time.sleep(rest_ns / 1e9)
+    while time.monotonic_ns() < intended_ns:
+        pass
+
+
+def paced(store: Store, size: int, amount: float, extra: int) -> list[int]:
+    """Add `extra` records a second; return how long after its intended time each was in."""
+    payload = os.urandom(size)
+    put = store.log.append if isinstance(store, Logstore) else store.put
+    took = []
+    began = time.monotonic_ns() + 1_000_000
+    for number in range(int(amount * extra)):
+        intended = began + number * 1_000_000_000 // extra
+        _until(intended)
+        put(payload)
+        took.append(time.monotonic_ns() - intended)
     return took
 
 
-def open_sqlite(path: str) -> sqlite3.Connection:
-    """Open, or make, a database with one table, in its best durable setting."""
-    base = sqlite3.connect(path, isolation_level=None, timeout=60.0)
-    base.execute("PRAGMA journal_mode=WAL")
-    base.execute("PRAGMA synchronous=FULL")
-    base.execute("CREATE TABLE IF NOT EXISTS log (n INTEGER PRIMARY KEY, payload BLOB)")
-    return base
+def paced_durable(store: Store, size: int, amount: float, extra: int) -> list[int]:
+    """Do as `paced`, but return how long after its intended time each record was durable.
+
+    A second process waits for the newest record that it knows of, again and again, and takes the
+    time for all that are covered. So waiting never delays the next arrival.
+    """
+    assert isinstance(store, Logstore)
+    count = int(amount * extra)
+    shared = mmap.mmap(-1, 8 * (count + 1))
+    words = memoryview(shared).cast("Q")  # the number of records that are in, then their LSNs
+    began = time.monotonic_ns() + 50_000_000
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        os.close(reader)
+        with store.log as log, os.fdopen(writer, "w") as out:  # attaches anew: it is a new process
+            out.write(json.dumps(_watch(log, words, count, began, extra)))
+        os._exit(0)
+    os.close(writer)
+    payload = os.urandom(size)
+    for number in range(count):
+        _until(began + number * 1_000_000_000 // extra)
+        words[number + 1] = store.log.append(payload)
+        words[0] = number + 1
+    with os.fdopen(reader) as said:
+        took = json.loads(said.read())
+    os.waitpid(child, 0)
+    return [int(one) for one in took]
 
 
-WAYS: dict[str, Callable[[logstore.Log, int, float, int], list[int]]] = {
+def _watch(log: logstore.Log, words: memoryview, count: int, began: int, rate: int) -> list[int]:
+    took: list[int] = []
+    while len(took) < count:
+        known = words[0]
+        if known == len(took):
+            continue
+        log.wait(words[known])
+        now = time.monotonic_ns()
+        took += [now - began - n * 1_000_000_000 // rate for n in range(len(took), known)]
+    return took
+
+
+WAYS: dict[str, Callable[[Store, int, float, int], list[int]]] = {
     "loop": loop,
     "many": many,
     "flight": flight,
     "blocking": blocking,
+    "acks": acks,
+    "paced": paced,
+    "paced-durable": paced_durable,
 }
 
 
 def main(words: list[str]) -> int:
     """Run one writer."""
-    way, place, size, amount, *rest = words
-    extra = int(rest[0]) if rest else 1
-    base = open_sqlite(place) if way == "sqlite" else None
-    log = None if base else logstore.attach(place)
+    way, kind, place, size, amount, *rest = words
+    store = STORES[kind.rstrip("+")](place, durable=kind.endswith("+"))
     print("ready", flush=True)
     sys.stdin.readline()
     began_ns, cpu_ns = time.monotonic_ns(), time.process_time_ns()
-    if base is not None:
-        took = sqlite_blocking(base, int(size), float(amount), extra)
-    else:
-        assert log is not None
-        took = WAYS[way](log, int(size), float(amount), extra)
+    took = WAYS[way](store, int(size), float(amount), int(rest[0]) if rest else 1)
     ended_ns, cpu_ns = time.monotonic_ns(), time.process_time_ns() - cpu_ns
     said = {"began_ns": began_ns, "ended_ns": ended_ns, "cpu_ns": cpu_ns, "took_ns": took}
     print(json.dumps(said), flush=True)
-    if log is not None:
-        log.close()
+    store.close()
     return 0
 
 

@@ -1,0 +1,1 @@
+"""Damage of every kind, and what is said and done about it."""

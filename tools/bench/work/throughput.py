@@ -1,0 +1,96 @@
+"""P1: as fast as they can, then sync. P2: many in flight, each waited for."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import logstore
+from tools.bench.limits import sequential_s
+from tools.bench.measure import Bar, Case, Metrics
+from tools.bench.place import Place
+from tools.bench.work.sizes import MIB, span, writers_word
+
+_PEERS = ("raw", "sqlite", "lmdb", "rocksdict", "redis", "diskcache")
+_BATCH = 1000
+
+
+def p1(place: Place, *, full: bool) -> list[Case]:
+    """Throughput in bytes against the limit, by size, number of writers and way of appending."""
+    total = 1024 * MIB if full else 256 * MIB
+    loops = [(1, 64), (1, 256), (1, 1024), (1, 16384), (2, 64), (4, 64), (8, 64)]
+    batches = [(n, size) for size in (64, 256, 1024, 16384) for n in (1, 2, 4, 8)]
+    if not full:
+        loops = [(1, 64), (4, 64), (1, 1024), (1, 16384)]
+        batches = [(1, 64), (2, 64), (4, 64), (8, 64), (1, 1024), (1, 16384)]
+    cases = []
+    for way, chosen in (("loop", loops), ("many", batches)):
+        for writers, size in chosen:
+            least = 0.9 if size >= 1024 else 0.4 if way == "loop" else 0.5
+            run = partial(_throughput, place, way, writers, size, total)
+            name = f"{way} {size:,} B, {writers_word(writers)}"
+            cases.append(Case("P1", name, run, Bar("of limit", least=least)))
+    amount = 300_000 if full else 60_000
+    for kind in place.present(_PEERS):
+        for way, records in (("loop", amount), ("many", amount * 5)):
+            run = partial(_peer, place, way, kind, records)
+            name = f"{way} 64 B, 1 writer, {kind}, not synced"
+            bar = Bar("logstore / peer", least=15) if (kind, way) == ("rocksdict", "loop") else None
+            cases.append(Case("P1", name, run, bar))
+    return cases
+
+
+def _throughput(place: Place, way: str, writers: int, size: int, total: int) -> Metrics:
+    each = total // span(size) // writers
+    batch = max(1, min(256, 256 * 1024 // span(size)))
+    each -= each % batch
+    wrote = each * writers * span(size)
+    limit_s = sequential_s(place.file(), wrote)
+    with place.service() as service:
+        before_ns = place.cpu_ns(service)
+        ran = place.write("logstore", service.name, way, writers, size, each, batch)
+        cpu_ns = place.cpu_ns(service) - before_ns
+    return {
+        "records/s": each * writers / ran.seconds,
+        "writer CPU ns": ran.cpu_ns / each / writers,
+        "service CPU ns": cpu_ns / each / writers,
+        "MB/s": wrote / ran.seconds / 1e6,
+        "limit MB/s": wrote / limit_s / 1e6,
+        "of limit": limit_s / ran.seconds,
+    }
+
+
+def _peer(place: Place, way: str, kind: str, amount: int) -> Metrics:
+    """Measure a peer, and this log with the same number of records beside it."""
+    with place.store(kind, durable=False) as where:
+        peer = place.write(kind, where, way, 1, 64, amount, _BATCH)
+    with place.service() as service:
+        ours = place.write("logstore", service.name, way, 1, 64, amount * 10, _BATCH)
+    ours_rate = amount * 10 / ours.seconds
+    return {
+        "records/s": amount / peer.seconds,
+        "writer CPU ns": peer.cpu_ns / amount,
+        "logstore records/s": ours_rate,
+        "logstore / peer": ours_rate * peer.seconds / amount,
+    }
+
+
+def p2(place: Place, *, full: bool) -> list[Case]:
+    """Records a second with 1,000 in flight in each process."""
+    amount = 4_000_000 if full else 1_000_000
+    bar = Bar("records/s", least=2_300_000)
+    return [
+        Case("P2", "1 process, 1,000 in flight", partial(_flight, place, 1, amount), bar),
+        Case("P2", "2 processes, 1,000 in flight each", partial(_flight, place, 2, amount), bar),
+    ]
+
+
+def _flight(place: Place, writers: int, amount: int) -> Metrics:
+    with place.service() as service:
+        ran = place.write("logstore", service.name, "flight", writers, 64, amount // writers, 1000)
+        with logstore.attach(service.name, read_only=True) as log:
+            syncs = log.status().counters["syncs"]
+    return {
+        "records/s": amount / ran.seconds,
+        "times the ancestor's 0.19 M/s": amount / ran.seconds / 190_000,
+        "records per sync": amount / max(syncs, 1),
+    }
