@@ -75,6 +75,7 @@ class Segments:
         self._spare: int | None = None
         self._preparing = False
         self._stopping = False
+        self._unsealed: int | None = None  # being sealed, or the one where sealing failed
         self._compactions = self._ring.load(LAYOUT["compact_done"])
         self._compacting = self._sealed_since = False
         self._next_compaction_s = 0.0
@@ -189,6 +190,11 @@ class Segments:
         self.chores.add(lambda: self._seal(base_lsn, end_lsn))
 
     def _seal(self, base_lsn: int, end_lsn: int) -> None:
+        # Invariant: the manifest lists no segment without those before it, or they would be taken
+        # for leftovers of a compaction. So nothing is sealed behind one that could not be.
+        if self._unsealed not in (None, base_lsn):
+            return
+        self._unsealed = base_lsn
         while True:
             try:
                 self._newest_footer = seal(
@@ -200,7 +206,9 @@ class Segments:
                     raise
                 time.sleep(role.RETRY_S)
         point("seal.sealed")  # Crash: the successor finds it unlisted, and seals it again.
-        self._record(self._newest_footer, self._header_crc(base_lsn))
+        header_crc = self._header_crc(base_lsn)
+        self._unsealed = None
+        self._record(self._newest_footer, header_crc)
 
     def _header_crc(self, base_lsn: int) -> int:
         header = read_header(self._directory, segment_name(base_lsn), uuid=self._identity.uuid)

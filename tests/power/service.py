@@ -184,7 +184,10 @@ class Simulation:
         scheduler.on_pause = lambda: self._tell(ring.load(LAYOUT["synced"]))
         self.directory.pause = scheduler.pause
         chance = 0.06 if ending is Ending.FAIL else 0.0
-        self.directory.failing = lambda _: self._rng.random() < chance
+        # Segments fail oftener: there are more of their syncs, and more depends on them.
+        self.directory.failing = lambda name: (
+            self._rng.random() < chance * (2 if name.endswith(".seg") else 0.5)
+        )
         try:
             scheduler.run()
         finally:
