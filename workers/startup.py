@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -31,9 +32,11 @@ from logstore.ring.liveness import NAME as LOCK_FILE
 from logstore.ring.liveness import LockFile
 from logstore.segments import manifest as manifests
 from logstore.segments.catalog_sections import catalog_of
+from logstore.segments.disk_errors import writing
 from logstore.segments.footer import Footer
 from logstore.segments.manifest import Manifest
 from logstore.segments.recovery import Region, StartFacts, StartVerdict, start_verdict
+from logstore.segments.rewrite import rewrite
 from logstore.workers.committer import Committer
 from logstore.workers.damage import mended_manifest, recover_or_repair
 
@@ -195,6 +198,10 @@ def _salvage(
     ring, _ = attached
     # An entry of our own: a frame or a guard that the dead supervisor owned is not ours.
     supervisor = Client(name, role=SUPERVISOR, attached=attached, lock=lock)
+    # Order: before anything is synced and sealed. The sync that failed has left pages that the
+    # kernel takes for clean. What is damaged stays so: recovery judges it.
+    with suppress(Corruption), writing("the log"):
+        rewrite(directory, ring.load(LAYOUT["synced"]), ring.load(LAYOUT["written"]))
     ring.set_state(State.RUNNING)
     second = region.attach(name)
     client = Client(name, role=COMMITTER, attached=second)
