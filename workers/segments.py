@@ -18,6 +18,7 @@ from logstore.points import point
 from logstore.ring import slots
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
+from logstore.ring.layout import State
 from logstore.segments import manifest as manifests
 from logstore.segments.footer import Footer, read_footer
 from logstore.segments.manifest import SealedSegment
@@ -142,10 +143,9 @@ class Segments:
             return True
         old = self._active
         self._active = self._begin(lsn, old.header.crc)
-        self._directory.close_file(old.fd)
         self._ring.store(LAYOUT["rotations"], self._ring.load(LAYOUT["rotations"]) + 1)
         self._prepare_later()
-        self._seal_later(old.header.base_lsn, lsn)
+        self._seal_later(old.header.base_lsn, lsn, old.fd)
         return True
 
     def _begin(self, base_lsn: int, previous: int) -> _Active:
@@ -186,10 +186,24 @@ class Segments:
         finally:
             self._preparing = False
 
-    def _seal_later(self, base_lsn: int, end_lsn: int) -> None:
-        self.chores.add(lambda: self._seal(base_lsn, end_lsn))
+    def _seal_later(self, base_lsn: int, end_lsn: int, fd: int | None = None) -> None:
+        """Queue the sealing of a segment, through the descriptor that wrote it if there is one.
 
-    def _seal(self, base_lsn: int, end_lsn: int) -> None:
+        The kernel tells of a failed write-back once to each descriptor that was open by then. A
+        new one would not hear what the syncer was told, and prove frames that are not durable.
+        """
+
+        def job() -> None:
+            try:
+                if self._client.state != State.FAILED:
+                    self._seal(base_lsn, end_lsn, fd)
+            finally:
+                if fd is not None:
+                    self._directory.close_file(fd)
+
+        self.chores.add(job)
+
+    def _seal(self, base_lsn: int, end_lsn: int, fd: int | None) -> None:
         # Invariant: the manifest lists no segment without those before it, or they would be taken
         # for leftovers of a compaction. So nothing is sealed behind one that could not be.
         if self._unsealed not in (None, base_lsn):
@@ -197,9 +211,8 @@ class Segments:
         self._unsealed = base_lsn
         while True:
             try:
-                self._newest_footer = seal(
-                    self._directory, segment_name(base_lsn), end_lsn, self._newest_footer
-                )
+                name = segment_name(base_lsn)
+                self._newest_footer = seal(self._directory, name, end_lsn, self._newest_footer, fd)
                 break
             except DiskFull:
                 if self._stopping:
@@ -270,7 +283,7 @@ class Segments:
             self._directory.sync()
         elif base not in {one.base_lsn for one in self._manifest.sealed}:
             # Crash: a predecessor that died from here on has sealed and recorded it.
-            self._seal(base, end_lsn)
+            self._seal(base, end_lsn, self._active.fd)
         point("stop.sealed")
         if self._spare is not None:
             self._directory.unlink("next.tmp")

@@ -17,7 +17,13 @@ from logstore.segments.segment import header_from, placed, require_writable
 from logstore.segments.survey import survey_segment
 
 
-def seal(directory: Directory, name: str, end_lsn: int, previous: Footer | None) -> Footer:
+def seal(
+    directory: Directory,
+    name: str,
+    end_lsn: int,
+    previous: Footer | None,
+    writer_fd: int | None = None,
+) -> Footer:
     """Give a segment its footer and its final length; durable on return.
 
     Reads the whole segment and blocks on the disk. Doing it again changes nothing. Only the
@@ -28,6 +34,9 @@ def seal(directory: Directory, name: str, end_lsn: int, previous: Footer | None)
         name: The segment's name.
         end_lsn: Where its last frame ends.
         previous: The footer of the segment before it; None for the first.
+        writer_fd: A descriptor that has been open since before the frames were written; stays the
+            caller's. Without it, an earlier sync of somebody else must have succeeded, or its
+            error would not be told here.
 
     Raises:
         Corruption: The frames do not reach to `end_lsn`, or end within a batch.
@@ -36,7 +45,7 @@ def seal(directory: Directory, name: str, end_lsn: int, previous: Footer | None)
         SyncFailed, ReadFailed, PermissionDenied: It is unknown how much of it was done.
     """
     with writing(name):
-        fd = directory.open_write(name)
+        fd = directory.open_write(name) if writer_fd is None else writer_fd
         try:
             header = header_from(directory, fd, name, uuid=None)
             require_writable(header)
@@ -50,7 +59,8 @@ def seal(directory: Directory, name: str, end_lsn: int, previous: Footer | None)
             footer = footer_of(header, survey, catalog)
             write_footer(directory, fd, header, footer)
         finally:
-            directory.close_file(fd)
+            if writer_fd is None:
+                directory.close_file(fd)
     return footer
 
 

@@ -182,7 +182,7 @@ class Recording(Directory):
         file = self._files[fd]
         self.pause()
         if self._told[fd] < self._errors.get(file, 0):
-            # Another descriptor met the error. Who had the file open is told too, once, as by Linux.
+            # Another descriptor met the error; who had the file open is told too, as by Linux.
             self._told[fd] = self._errors[file]
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         if self.failing(next((n for n, i in self._ids.items() if i == file), "")):

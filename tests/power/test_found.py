@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
+
+from logstore.errors import SyncFailed
 from logstore.segments import manifest as manifests
 from logstore.segments.recover import recover
+from logstore.segments.seal import seal
 from logstore.segments.segment import segment_name
 from tests.memory_directory import MemoryDirectory
 from tests.power.disk import Disk, Possibilities
@@ -14,6 +19,7 @@ from tests.power.images import choices
 from tests.power.judging import directory_of, image_of
 from tests.power.profiles import BY_NAME
 from tests.power.recording import EMPTY, RecordedMemory, Trace
+from tests.power.run import Effort, Explorer
 from tests.segments.small_log import SmallLog, flip
 
 
@@ -67,3 +73,32 @@ def test_a_recovery_may_end_after_it_put_the_active_segment_aside() -> None:
     directory = RecordedMemory.of(image_of(log.directory))
     recover(directory)
     assert set(_survives(directory.trace, 0)) == {end_lsn}
+
+
+@pytest.mark.parametrize(
+    ("seed", "profile"),
+    [
+        (103, "zeros"),  # the syncer's sync fails; sealing the segment must not prove its frames
+        (126, "tear-512"),  # sealing a segment fails; the manifest must not list the next one
+    ],
+)
+def test_a_failed_sync_leaves_a_log_that_recovers(seed: int, profile: str, place: Path) -> None:
+    Explorer(place, Effort(few=64, at_random=20, most=16)).explore(seed, BY_NAME[profile])
+
+
+def test_sealing_hears_of_an_error_that_the_syncer_was_told_before() -> None:
+    directory = RecordedMemory.of(EMPTY)
+    log = SmallLog(directory)
+    log.begin()
+    writer = directory.open_write(log.active)
+    log.put(b"one")
+    directory.sync()
+    syncer = directory.open_read(log.active)
+    directory.failing = lambda _: True
+    with pytest.raises(OSError, match="Input/output"):
+        directory.sync_file(syncer)
+    directory.failing = lambda _: False
+    with pytest.raises(SyncFailed):
+        seal(directory, log.active, log.end_lsn, None, writer)
+    assert log.end_lsn > 4096
+    assert set(_survives(directory.trace, len(directory.trace.ops) - 1)) == {4096}
