@@ -42,8 +42,7 @@ class Directory:
     def open(cls, path: str | os.PathLike[str], *, create: bool, mode: int = 0o700) -> Self:
         """Open a directory, and first make it, and its parents, if `create` is true.
 
-        A directory that this call made has exactly `mode`, and is durable on return as far as
-        its own entry goes; one that was there is left as it is.
+        What this makes has exactly `mode` and a durable entry; what was there stays as it is.
 
         Raises:
             OSError: FileNotFoundError, NotADirectoryError, PermissionError and the like.
@@ -52,6 +51,10 @@ class Directory:
         if create:
             _make(place, mode)
         return cls(place, os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+
+    def opened_again(self) -> Directory:
+        """Return the same directory as an object of its own, for somebody who closes his."""
+        return Directory(self.path, os.dup(self.fd))
 
     def close(self) -> None:
         """Close the directory; files that were opened through it stay open."""

@@ -198,8 +198,7 @@ class Segments:
             name = segment_name(base_lsn)
             footer = seal(self._directory, name, end_lsn, self._newest_footer)
             point("seal.sealed")  # Crash: the successor finds it unlisted, and seals it again.
-            header = read_header(self._directory, name, uuid=self._identity.uuid)
-            self._record(footer, int(header.crc))
+            self._record(footer, read_header(self._directory, name, uuid=self._identity.uuid).crc)
             self._newest_footer = footer
         if self._compaction_is_due() and not self._stopping:
             self._compact(self._compactions)

@@ -34,9 +34,8 @@ from logstore.segments.catalog_sections import catalog_of
 from logstore.segments.footer import Footer
 from logstore.segments.manifest import Manifest
 from logstore.segments.recovery import Region, StartFacts, StartVerdict, start_verdict
-from logstore.workers.aftermath import end_workers, why_left
-from logstore.workers.committer import Committer
 from logstore.workers.damage import mended_manifest, recover_or_repair
+from logstore.workers.salvage import salvage
 
 REOPEN_S: Final = 10.0
 LOOK_AGAIN_S: Final = 0.01
@@ -85,7 +84,7 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
     synced = written = 0
     if verdict is StartVerdict.SALVAGE and attached is not None:
         synced = attached[0].load(LAYOUT["synced"])
-        written = _salvage(found.name, attached, lock)
+        written = salvage(directory, found.name, attached, lock)
         point("start.salvaged")
     _look(replace(found, name=chosen), directory.path, lock)  # raises if it is taken
     manifest, footer = _recover(directory, replace(found, name=chosen), synced, written, options)
@@ -215,34 +214,6 @@ def _needed(identity: region.Identity) -> bool:
     with Directory.open(path, create=False) as directory:
         found = manifests.load(directory)
     return found is not None and found.uuid == identity.uuid and not found.clean
-
-
-def _salvage(name: str, attached: tuple[Ring, region.Identity], lock: LockFile) -> int:
-    """Drain what a service that was killed left in its ring, as its committer would have.
-
-    Every owner is dead, so frames in flight become abort frames. Returns the end of the log.
-    """
-    ring, _ = attached
-    # An entry of our own: a frame or a guard that the dead supervisor owned is not ours.
-    supervisor = Client(name, role=SUPERVISOR, attached=attached, lock=lock)
-    if ring.load(LAYOUT["state"]) == State.FAILED:
-        end_workers(ring, lock)  # clients may be attached still; none can append any more
-    else:
-        ring.set_state(State.RUNNING)
-    second = region.attach(name)
-    committer = Committer(Client(name, role=COMMITTER, attached=second), salvaging=True)
-    try:
-        committer.begin()
-        while committer.step():
-            pass
-        end = ring.load(LAYOUT["head"])
-        left = end - ring.load(LAYOUT["written"])
-        if left:
-            raise why_left(ring, left)
-    finally:
-        committer.close()
-    supervisor.ring.hook = None
-    return end
 
 
 def _recover(

@@ -20,15 +20,11 @@ from logstore.segments.known import KnownSegments
 from logstore.segments.segment import bases_of, header_from, read_header, segment_name
 from logstore.segments.trouble import not_here, past_hole, trouble
 
-CHUNK: Final = 1024 * 1024
-"""Bytes per read when payloads are copied."""
-
+CHUNK: Final = 1024 * 1024  # bytes per read when payloads are copied
+# When they are not: each chunk then lives as long as any of its records.
 VIEWED_CHUNK: Final = 256 * 1024
-"""Bytes per read when they are not: each chunk then lives as long as any of its records."""
-
 EVERY_KIND: Final = (1 << 64) - 1
-LOAD_SIZE: Final = 2048
-"""Bytes read at first for a single record."""
+LOAD_SIZE: Final = 2048  # bytes read at first for a single record
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,7 @@ def recover(
         synced_lsn=synced_lsn,
         written_lsn=written_lsn,
     )
+    manifest = _without_name(directory, manifest, plan, mode)
     with writing("the log"):
         quarantined = _carry_out(directory, manifest, plan, mode)
     sealed = [step for step in plan.steps if not _is_empty(step)]
@@ -111,6 +112,17 @@ def _load(directory: Directory) -> Manifest:
         if bases_of(names):
             raise Corruption("there are segments, but the manifest is missing", path=directory.path)
         raise NotFound("there is no log in this directory", path=directory.path)
+    return manifest
+
+
+def _without_name(directory: Directory, manifest: Manifest, plan: Plan, mode: int) -> Manifest:
+    """Save that no segment is active, if the plan takes away the name of one."""
+    dropped = bool(plan.aside) or any(map(_is_empty, plan.steps))
+    if manifest.active_base_lsn is None or not dropped:
+        return manifest
+    # Crash: before the name goes, or the next recovery would miss the segment.
+    manifest = replace(manifest, active_base_lsn=None)
+    manifests.save(directory, manifest, mode=mode)
     return manifest
 
 

@@ -11,8 +11,11 @@ import pytest
 
 from logstore.cli.input_records import prefixed_records
 from logstore.files import Directory
+from logstore.format import Kind
+from logstore.payloads import Commit, encode_commit, encode_part
+from logstore.segments.segment import segment_name
 from tests.cli.running import call, json_lines
-from tests.segments.small_log import change, contents, three_segments
+from tests.segments.small_log import SmallLog, change, contents, three_segments
 
 PAYLOADS = [b"one", b"two" * 30, b"three", b"", b"five", b"six" * 50, b"\xff\x00"]
 
@@ -162,3 +165,30 @@ def test_a_footer_that_a_power_loss_tore_is_no_damage_to_read(tmp_path: Path) ->
     result = call("read", tmp_path / "small")
     assert result.exit_code == 0, result.output
     assert result.stdout_bytes == b"".join(payload + b"\n" for _, _, payload in small.records)
+
+
+@pytest.mark.parametrize("dropped", [{1}, {2}, {1, 2}, {2, 3}, {1, 3}, {1, 2, 3}])
+def test_a_commit_shows_the_parts_that_compaction_left(tmp_path: Path, dropped: set[int]) -> None:
+    with Directory.open(tmp_path / "small", create=True) as directory:
+        small = SmallLog(directory)
+        small.begin()
+        small.put(b"before")
+        small.seal()
+        key = small.end_lsn
+        for payload in (b"1", b"2", b"3"):
+            small.begin()
+            last = small.put(encode_part(key, payload), kind=Kind.TXN_PART)
+            small.seal()
+        small.begin()
+        small.put(encode_commit(Commit(key, last, 3)), kind=Kind.TXN_COMMIT)
+        small.put(b"after")
+        small.seal()
+        sealed = small.manifest.sealed
+        kept = [one for number, one in enumerate(sealed) if number not in dropped]
+        small.save(sealed=tuple(kept), clean=True)
+        for number in dropped:
+            directory.unlink(segment_name(sealed[number].base_lsn))
+    result = call("read", tmp_path / "small")
+    shown = [str(number).encode() for number in (1, 2, 3) if number not in dropped]
+    lines = [b"before", *shown, b"after"]
+    assert (result.exit_code, result.stdout_bytes.splitlines()) == (0, lines), result.output

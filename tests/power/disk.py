@@ -109,9 +109,9 @@ class Disk:
         file.sizes = [one for one in file.sizes if one[0] >= op.number]
 
     def _sync_failed(self, index: int, op: Op) -> None:
-        # What was pending is lost, and the kernel takes it for written.
+        # What was pending is lost, and the kernel takes it for written: no later sync writes it.
         file = self.files[op.file]
-        file.writes.clear()
+        file.writes = [one for one in file.writes if one[0] >= op.number]
         file.sizes = [(index, len(file.base), file.size)] if file.sizes else []
 
     def _sync_names(self, index: int, op: Op) -> None:

@@ -95,6 +95,16 @@ class History:
             if seen[1] not in done or seen[2] not in done[seen[1]]
         }
 
+    def _gone(self, end: int, dropped: list[tuple[int, int]]) -> list[Seen]:
+        """Return what would be visible but for compaction: it drops a commit like a record."""
+        commits = {i.transaction: i.lsn for i in self.items if i.commits}
+        places = {s: commits.get(i.transaction, s[0]) for i in self.items for s in i.records}
+        return [
+            s
+            for s in self.expected(end)
+            if any(a <= s[0] < b or a <= places[s] < b for a, b in dropped)
+        ]
+
     def trouble(self, end: int, seen: list[Seen], dropped: list[tuple[int, int]]) -> str:
         """Say what is wrong with a log that ends at `end`; "" if nothing is.
 
@@ -108,7 +118,7 @@ class History:
             return f"2: the log ends at {end}, within what was appended at {torn[0].lsn}"
         wanted = self.expected(end)
         if dropped:
-            gone = [s for s in wanted if any(a <= s[0] < b for a, b in dropped)]
+            gone = self._gone(end, dropped)
             lost = self.needed(end).intersection(gone)
             if lost:
                 return f"1: dropped by compaction, and needed: {sorted(lost)[:2]}"

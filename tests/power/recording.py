@@ -81,6 +81,8 @@ class Recording(Directory):
     trace: Trace
     _ids: dict[str, int]
     _files: dict[int, int]
+    _errors: dict[int, int]  # how often a file has lost what was pending
+    _told: dict[int, int]  # of how many of these a descriptor knows
     _last_id: int
     _really_sync: bool
     pause: Callable[[], None]
@@ -96,6 +98,8 @@ class Recording(Directory):
         self.trace = trace
         self._ids = {name: number for number, name in enumerate(trace.before.files, 1)}
         self._files = {}
+        self._errors = {}
+        self._told = {}
         self._last_id = len(self._ids)
         self._really_sync = really_sync
         self.pause = lambda: None
@@ -136,19 +140,24 @@ class Recording(Directory):
         self.pause()
         fd = super().create(name, mode)
         self._last_id += 1
-        self._ids[name] = self._files[fd] = self._last_id
+        self._ids[name] = self._last_id
+        self._opened(fd, name)
         self._note("create", self._last_id, name)
         return fd
 
     def open_read(self, name: str) -> int:
         fd = super().open_read(name)
-        self._files[fd] = self._ids.get(name, 0)
+        self._opened(fd, name)
         return fd
 
     def open_write(self, name: str) -> int:
         fd = super().open_write(name)
-        self._files[fd] = self._ids[name]
+        self._opened(fd, name)
         return fd
+
+    def _opened(self, fd: int, name: str) -> None:
+        self._files[fd] = file = self._ids.get(name, 0)
+        self._told[fd] = self._errors.get(file, 0)
 
     def write(self, fd: int, buffer: ReadableBuffer, offset: int) -> None:
         self.pause()
@@ -172,7 +181,12 @@ class Recording(Directory):
         begun = len(self.trace.ops)
         file = self._files[fd]
         self.pause()
+        if self._told[fd] < self._errors.get(file, 0):
+            # Another descriptor met the error; who had the file open is told too, as by Linux.
+            self._told[fd] = self._errors[file]
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
         if self.failing(next((n for n, i in self._ids.items() if i == file), "")):
+            self._told[fd] = self._errors[file] = self._errors.get(file, 0) + 1
             self._note("sync_failed", file, number=begun)
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         if self._really_sync:
@@ -183,11 +197,16 @@ class Recording(Directory):
 class RecordedDisk(Recording):
     """A real directory that records; one object for all roles, closed by `really_close`."""
 
+    def opened_again(self) -> Directory:
+        return self
+
     def close(self) -> None:
         """Stay open: every role believes that the directory is its own."""
 
     def really_close(self) -> None:
-        """Close the directory."""
+        """Close the directory, and what the killed have left open."""
+        for fd in list(self._open_names):
+            self.close_file(fd)
         super().close()
 
 

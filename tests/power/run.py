@@ -20,10 +20,17 @@ from tests.power.judging import Outcome, outcome
 from tests.power.profiles import BY_NAME, PROFILES, Profile
 from tests.power.real import agrees
 from tests.power.recording import EMPTY, Image, RecordedMemory, Trace
-from tests.power.service import Simulation
+from tests.power.service import Ending, Simulation
 
 RECOVERY: Final = -1
 """In the place of a seed: what is cut is a recovery and nothing behind it."""
+
+COURSES: Final = (
+    (Ending.STOP, Ending.STOP),
+    (Ending.KILL, Ending.STOP),
+    (Ending.FAIL, Ending.STOP),
+    (Ending.FAIL, Ending.KILL),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +197,8 @@ class Explorer:
             past.finish()
             return Generation(directory.trace, past, seed, floor, said)
         path = self._place.with_name(f"{self._place.name}-{next(self._numbers)}")
-        failing = seed % 4 == 3
-        simulation = Simulation(path, seed, image=image, history=past, failing=failing)
-        lives = 2 if not said and not failing else 1
-        simulation.run(lives, actions=10 if said else 40)
+        simulation = Simulation(path, seed, image=image, history=past)
+        simulation.run(COURSES[seed % len(COURSES)][: 1 if said else 2], actions=10 if said else 40)
         return Generation(simulation.trace, simulation.history, seed, floor, said)
 
     def explore(self, seed: int, profile: Profile) -> None:

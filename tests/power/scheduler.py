@@ -173,3 +173,20 @@ class SteppedChores(Chores):
             if self._queue:
                 self._do(self._queue.pop(0))
             self._scheduler.pause()
+
+
+class PromptChores(Chores):
+    """Jobs that are done when they are given: for who starts alone."""
+
+    def __init__(self) -> None:
+        self.pending = 0
+        self.progress = threading.Event()
+        self.failure = None
+
+    def add(self, job: Callable[[], None]) -> None:
+        """Do a job."""
+        self.pending += 1
+        self._do(job)
+
+    def finish(self) -> None:
+        """Nothing is left to do."""

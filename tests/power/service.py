@@ -7,8 +7,9 @@ things happen: these come from the seed.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import Final
 from unittest.mock import patch
@@ -26,7 +27,7 @@ from logstore.workers.syncer import Syncer
 from tests.power.history import History
 from tests.power.real import lay_out
 from tests.power.recording import EMPTY, Image, Op, RecordedDisk, Trace
-from tests.power.scheduler import Chances, Clock, Scheduler, SteppedChores
+from tests.power.scheduler import Chances, Clock, PromptChores, Scheduler, SteppedChores
 from tests.power.writing import PoweredWriter
 
 RING_SIZE: Final = 8192
@@ -39,6 +40,14 @@ def small_options(ring_size: int = RING_SIZE) -> Options:
     options = Options(ring_size=1 << 16, segment_size=SEGMENT_SIZE, sync_interval_s=0.01)
     object.__setattr__(options, "ring_size", ring_size)
     return options
+
+
+class Ending(Enum):
+    """How one run of the service ends."""
+
+    STOP = "in order"
+    KILL = "every process is killed at once; the next start finds what is in shared memory"
+    FAIL = "one sync in a while fails, and then every process is killed; in order if none does"
 
 
 class Simulation:
@@ -56,7 +65,6 @@ class Simulation:
         *,
         image: Image = EMPTY,
         history: History | None = None,
-        failing: bool = False,
         really_sync: bool = False,
     ) -> None:
         """Put an image's files into a new directory.
@@ -66,27 +74,25 @@ class Simulation:
             seed: Decides everything.
             image: What the power loss before has left.
             history: What must be there.
-            failing: One sync in a while fails.
             really_sync: Whether syncs reach the disk under the directory.
         """
         self._rng = random.Random(f"{seed} {len(image.files)}")
         self._path = path
-        self._name = path.name
+        self._name = f"{path.name:-<32}"  # of one length, so that a seed means one course of bytes
         lay_out(path, image)
         self.trace = Trace(image)
         self.history = history or History()
         self.directory = RecordedDisk.open(path, create=False)
         self.directory.record(self.trace, really_sync=really_sync)
-        self._failing = failing
         self._told = 0
         self._scheduler = Scheduler(self._rng)
 
-    def run(self, lives: int = 2, actions: int = 40) -> None:
-        """Start, append, stop in order, as many times as there are lives."""
+    def run(self, endings: Sequence[Ending] = (Ending.STOP,), actions: int = 40) -> None:
+        """Start, append and end, as many times as there are endings."""
         with self._seeded():
             try:
-                for _ in range(lives):
-                    self._live(actions)
+                for ending in endings:
+                    self._live(ending, actions)
             finally:
                 region.unlink(self._name)
                 self.directory.really_close()
@@ -100,11 +106,12 @@ class Simulation:
                 if hasattr(module, "time"):
                     stack.enter_context(patch.object(module, "time", clock))
             stack.enter_context(patch.object(startup, "secrets", Chances(self._rng)))
+            # The jobs of whoever writes down what a killed service left in its ring.
+            stack.enter_context(patch.object(segments, "Chores", PromptChores))
             yield
 
-    def _live(self, actions: int) -> None:
+    def _live(self, ending: Ending, actions: int) -> None:
         self._scheduler = scheduler = Scheduler(self._rng)
-        self.directory.failing = lambda _: False
         lock = LockFile(self._path, mode=0o600)
         clients: list[Client] = []
         try:
@@ -112,28 +119,26 @@ class Simulation:
             supervisor = startup.start(self.directory, lock, small_options(), self._name).client
             clients.append(supervisor)
             self._tell(supervisor.ring.load(LAYOUT["head"]))
-            chores = SteppedChores(scheduler)
-            drains = Client(self._name, role=COMMITTER)
-            syncs = Client(self._name, role=SYNCER)
-            logs = [Log(Client(self._name)) for _ in range(2)]
+            clients += [Client(self._name, role=one) for one in (COMMITTER, SYNCER, None, None)]
+            _, drains, syncs, *others = clients
+            logs = [Log(client) for client in others]
             writers = [
                 PoweredWriter(log, self.history, self._rng, scheduler.pause, actions, self._issue)
                 for log in logs
             ]
-            drain, sync = (
-                Committer(drains, self.directory, chores=chores),
-                Syncer(syncs, self.directory),
-            )
+            chores = SteppedChores(scheduler)
+            drain = Committer(drains, self.directory, chores=chores)
+            sync = Syncer(syncs, self.directory)
             supervisor.ring.set_state(State.RUNNING)
-            self._play(supervisor, drain, sync, chores, writers)
+            self._play(supervisor, drain, sync, chores, writers, ending)
+            if supervisor.state == State.CLOSED:
+                drain.close()
+                sync.close()
+                region.unlink(self._name)
             for log in logs:
                 log.close()
-            drain.close()
-            sync.close()
-            clients.clear()
-            supervisor.close()
         finally:
-            for client in clients:
+            for client in reversed(clients):
                 client.close()
             lock.close()
 
@@ -144,29 +149,26 @@ class Simulation:
         sync: Syncer,
         chores: SteppedChores,
         writers: list[PoweredWriter],
+        ending: Ending,
     ) -> None:
         scheduler, ring = self._scheduler, supervisor.ring
-        self.directory.pause = scheduler.pause
-        if self._failing:
-            self.directory.failing = lambda _: self._rng.random() < 0.02
-
-        def look() -> None:
-            self._tell(ring.load(LAYOUT["synced"]))
 
         def drains() -> None:
-            while not drain.finished() and supervisor.state != State.FAILED:
+            while not drain.finished():
                 if not self._waits_for_sync(supervisor):
                     drain.step()
                 scheduler.pause()
 
         def syncs() -> None:
-            while not sync.finished() and supervisor.state != State.FAILED:
+            while not sync.finished():
                 sync.step()
                 scheduler.pause()
 
-        def stops() -> None:
+        def ends() -> None:
             while any(not writer.over for writer in writers):
                 scheduler.pause()
+            if ending is Ending.KILL:
+                scheduler.power_off()
             if supervisor.state != State.FAILED:
                 assert ring.set_state(State.DRAINING, 1.0)
             while supervisor.state == State.DRAINING:
@@ -174,15 +176,24 @@ class Simulation:
             if supervisor.state == State.FAILED:
                 scheduler.power_off()
 
-        scheduler.on_pause = look
         for name, body in (("committer", drains), ("syncer", syncs), ("chores", chores.live)):
             scheduler.add(name, body)
         for number, writer in enumerate(writers):
             scheduler.add(f"writer {number}", writer.live)
-        scheduler.add("stop", stops)
-        scheduler.run()
-        look()
-        self.directory.pause = lambda: None
+        scheduler.add("end", ends)
+        scheduler.on_pause = lambda: self._tell(ring.load(LAYOUT["synced"]))
+        self.directory.pause = scheduler.pause
+        chance = 0.06 if ending is Ending.FAIL else 0.0
+        # Segments fail oftener: there are more of their syncs, and more depends on them.
+        self.directory.failing = lambda name: (
+            self._rng.random() < chance * (2 if name.endswith(".seg") else 0.5)
+        )
+        try:
+            scheduler.run()
+        finally:
+            self.directory.pause = lambda: None
+            self.directory.failing = lambda _: False
+        self._tell(ring.load(LAYOUT["synced"]))
 
     @staticmethod
     def _waits_for_sync(supervisor: Client) -> bool:

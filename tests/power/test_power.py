@@ -19,7 +19,7 @@ import pytest
 from tests.power.profiles import PROFILES, Profile
 from tests.power.recording import Trace
 from tests.power.run import Effort, Explorer
-from tests.power.service import Simulation
+from tests.power.service import Ending, Simulation
 
 FIRST_SEED: Final = int(os.environ.get("LOGSTORE_POWER_SEED", "1"))
 FAST: Final = Effort(few=16, at_random=10, most=8, again=400, on_disk=2000)
@@ -74,7 +74,7 @@ def test_one_seed_is_one_course_of_things(tmp_path: Path, place: Path) -> None:
     for number in (1, 2):
         (tmp_path / str(number)).mkdir()
         simulation = Simulation(tmp_path / str(number) / place.name, FIRST_SEED)
-        simulation.run()
+        simulation.run([Ending.KILL, Ending.STOP])
         traces.append(simulation.trace)
     assert traces[0].ops == traces[1].ops
 
@@ -86,7 +86,7 @@ def test_everything_that_a_log_can_do_happens(tmp_path: Path, place: Path) -> No
         path = tmp_path / str(seed) / place.name
         path.parent.mkdir()
         simulation = Simulation(path, seed)
-        simulation.run()
+        simulation.run([Ending.STOP, Ending.STOP])
         items += simulation.history.items
         ops = simulation.trace.ops
         whats.update(op.what for op in ops)

@@ -169,7 +169,8 @@ class PoweredWriter:
         self._room(span(len(payload)))
         newest = self._ring.load(LAYOUT["newest_revert_lsn"])
         lsn = self._ring.revert(payload, newest, 0.0)
-        assert lsn >= 0
+        if lsn < 0:
+            raise self._log._client.state_error()
         self._history.add(Item(lsn, lsn + span(len(payload)), hides_from=place))
 
     def _compact(self) -> None:
