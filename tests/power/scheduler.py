@@ -6,8 +6,13 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from logstore.workers.chores import Chores
+
+
+ENDLESS: Final = 100_000
+"""Pauses after which a simulation hangs: a thousand times as many as it usually needs."""
 
 
 class PowerOff(BaseException):
@@ -33,6 +38,7 @@ class Scheduler:
         self._all_over = threading.Semaphore(0)
         self._failure: BaseException | None = None
         self._off = False
+        self._pauses = 0
         self.on_pause: Callable[[], None] = lambda: None
 
     def add(self, name: str, body: Callable[[], None]) -> None:
@@ -67,6 +73,9 @@ class Scheduler:
         if me is None or threading.current_thread() is threading.main_thread():
             return
         if not self._off:
+            self._pauses += 1
+            left = [task.name for task in self._tasks if not task.over]
+            assert self._pauses < ENDLESS, f"nothing comes to an end; there are {left}"
             self.on_pause()
         self._hand_on()
         me.go.acquire()
@@ -181,7 +190,8 @@ class PromptChores(Chores):
     def __init__(self) -> None:
         self.pending = 0
         self.progress = threading.Event()
-        self.failure = None
+        self._ending = threading.Event()
+        self.failure = self.full = None
 
     def add(self, job: Callable[[], None]) -> None:
         """Do a job."""

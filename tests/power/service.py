@@ -158,6 +158,7 @@ class Simulation:
                 if not self._waits_for_sync(supervisor):
                     drain.step()
                 scheduler.pause()
+            chores.finish()
 
         def syncs() -> None:
             while not sync.finished():

@@ -21,6 +21,7 @@ CHANGING: Final = (
     "rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,mkdir,mkdirat,rmdir,"
     "fsync,fdatasync,sync,syncfs,sync_file_range,copy_file_range,sendfile,splice"
 )
+UNFINISHED: Final = " <unfinished ...>"
 _NAME: Final = r'\d+<(?P<at>[^>]*)>, "(?P<name>[^"]*)"'
 _FD: Final = r"\d+<(?P<path>[^>]*)>"
 FORMS: Final = {
@@ -38,11 +39,23 @@ FORMS: Final = {
 }
 
 
+def _joined(lines: list[str]) -> Iterator[str]:
+    """Put together the calls of which strace tells in two lines, as another thread came between."""
+    begun: dict[str, str] = {}
+    for line in lines:
+        thread, _, call = line.partition(" ")
+        resumed = re.match(r"\s*<\.\.\. \w+ resumed>", call)
+        if call.endswith(UNFINISHED):
+            begun[thread] = call.removesuffix(UNFINISHED)
+        elif resumed:
+            yield begun.pop(thread) + call[resumed.end() :]
+        else:
+            yield call
+
+
 def _calls(lines: list[str], place: Path) -> Iterator[Call]:
     """Iterate over the changing calls that concern the directory; an unknown one is shown whole."""
-    for line in lines:
-        _, _, call = line.partition(" ")
-        call = call.strip()
+    for call in map(str.strip, _joined(lines)):
         if str(place) not in call or " = -1 " in call:
             continue
         if re.match(r"openat2?\(", call) and "O_CREAT" not in call and "O_TRUNC" not in call:
