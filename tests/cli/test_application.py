@@ -24,6 +24,7 @@ CODES = {
     "NotFound": 3,
     "Compacted": 3,
     "NotWritten": 3,
+    "Lost": 3,
     "LimitReached": 7,
     "InUse": 5,
     "Timeout": 6,

@@ -102,6 +102,7 @@ class Consuming(LogMachine):
             assert isinstance(low, int)
             assert start == "oldest" or low <= position
             assert start in ("oldest", "newest") or low == position
+            self._after_compaction(who)
             self.cursors[name] = Place(group, position, position, who, position)
         else:
             assert known.holder is None
@@ -109,6 +110,11 @@ class Consuming(LogMachine):
             known.holder = who
         self._forget_loop(self.cursors[name])
         self._note_saved()
+
+    def _after_compaction(self, who: str) -> None:
+        """Let one end that may have begun before a cursor came here: it does not know of it."""
+        self.party(who).do(Party.compact, True)
+        self.look()
 
     def _is_no_place(self, start: Start, gone: bool) -> bool:
         segments, start_lsn = self.segments(), self.start()
@@ -172,6 +178,7 @@ class Consuming(LogMachine):
             self._note_saved()
         else:
             assert place is not None
+            self._after_compaction(who)
             place.position = lsn
             self._forget_loop(place)
             self._note_saved(at=(lsn,))
