@@ -10,7 +10,6 @@ from typing import Final
 
 from logstore.workers.chores import Chores
 
-
 ENDLESS: Final = 100_000
 """Pauses after which a simulation hangs: a thousand times as many as it usually needs."""
 
