@@ -22,7 +22,7 @@ from tests.power.run import Effort, Explorer
 from tests.power.service import Ending, Simulation
 
 FIRST_SEED: Final = int(os.environ.get("LOGSTORE_POWER_SEED", "1"))
-FAST: Final = Effort(few=16, at_random=10, most=8, again=400, on_disk=2000)
+FAST: Final = Effort(few=16, at_random=10, most=12, again=500, on_disk=2500)
 SLOW: Final = Effort(few=4096, at_random=60, most=60, again=3000, on_disk=1000)
 SLOW_TWICE: Final = Effort(few=64, at_random=20, most=16, again=40)
 IMAGES: Final = 1_000_000
