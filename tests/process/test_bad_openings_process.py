@@ -115,6 +115,8 @@ AS_NOBODY = """
 import sys, os
 import logstore
 place, name = sys.argv[1:]
+for one in logstore.__all__:
+    getattr(logstore, one)  # the other user may not read what is to be imported
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 for call in (lambda: logstore.attach(name), lambda: logstore.attach(name, read_only=True),
              lambda: logstore.attach(place + "/"), lambda: logstore.open(place)):
