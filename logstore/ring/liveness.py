@@ -37,6 +37,7 @@ _SLOT_SHIFT: Final = 23  # a pid is at most 2**22: neighbours never touch, or th
 _SLOT_BITS: Final = 62 - _SLOT_SHIFT
 
 _FLOCK: Final = struct.Struct("hhqqi4x")  # l_type, l_whence, l_start, l_len, l_pid
+_TO_THE_END: Final = 0
 
 
 def cursor_slot(name: str) -> int:
@@ -78,6 +79,7 @@ class LockFile:
             DiskFull, SyncFailed: It cannot be made.
         """
         self.path = directory / NAME
+        self._pid = os.getpid()
         access = os.O_RDONLY if read_only else os.O_RDWR
         # Opened without blocking, so that a fifo of this name cannot hang the caller.
         flags = access | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -127,7 +129,13 @@ class LockFile:
         return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
 
     def close(self) -> None:
-        """Drop every lock taken through this description."""
+        """Drop every lock taken through this description; in a forked child, only its copy of it."""
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
-            os.close(fd)
+            try:
+                # Said, not left to the last descriptor: a thread may be starting a process, whose
+                # child has a copy between its fork and its exec.
+                if os.getpid() == self._pid:
+                    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _command(fcntl.F_UNLCK, 0, _TO_THE_END))
+            finally:
+                os.close(fd)

@@ -11,6 +11,7 @@ from logstore import InUse
 from logstore.ring._ring import token
 from logstore.ring.client import Client
 from logstore.ring.layout import COMMITTER, FIRST_CLIENT, SYNCER, client_offset
+from logstore.ring.liveness import RECOVERY, LockFile
 from tests.ring.bench import Bench
 
 
@@ -100,6 +101,42 @@ def test_the_parents_death_is_seen_although_a_forked_child_lives(bench: Bench) -
     os.waitpid(child, 0)
     for fd in (go_reader, go_writer, ready_reader, ready_writer):
         os.close(fd)
+
+
+def test_what_is_closed_is_free_although_a_child_that_is_being_started_has_a_copy(
+    bench: Bench,
+) -> None:
+    lock, other = LockFile(bench.path), LockFile(bench.path)
+    assert lock.take(RECOVERY)
+    child, (reader, writer) = 0, os.pipe()
+    try:
+        child = os.fork()
+        if child == 0:
+            os.close(writer)
+            os.read(reader, 1)  # as between fork and exec
+            os._exit(0)
+        lock.close()
+        assert not other.held(RECOVERY)
+    finally:
+        os.close(writer)
+        os.waitpid(child, 0)
+        os.close(reader)
+        other.close()
+
+
+def test_a_child_that_closes_its_parents_lock_file_frees_nothing(bench: Bench) -> None:
+    lock, other = LockFile(bench.path), LockFile(bench.path)
+    assert lock.take(RECOVERY)
+
+    def act() -> bool:
+        lock.close()
+        return True
+
+    assert in_child(act)
+    assert other.held(RECOVERY)
+    lock.close()
+    assert not other.held(RECOVERY)
+    other.close()
 
 
 def test_a_child_that_gives_up_its_parents_client_does_not_end_it(bench: Bench) -> None:
