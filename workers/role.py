@@ -93,6 +93,8 @@ def describe(ring: Ring, stage: str, error: OSError | LogstoreError, place: Path
 
 def sound(client: Client) -> bool:
     """Tell whether the region's words can all be true; if they cannot, the log has failed."""
+    if client.ring.sound():
+        return True
     wrong = complaint(client.ring)
     if wrong:
         logger.error("the shared memory is damaged: %s", wrong)

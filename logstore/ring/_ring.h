@@ -66,6 +66,7 @@ PyObject *ring_abort_dead(RingObject *self, PyObject *lsn);
 PyObject *ring_discard(RingObject *self, PyObject *args);
 PyObject *ring_advance(RingObject *self, PyObject *args);
 PyObject *ring_idle(RingObject *self, PyObject *args);
+PyObject *ring_sound(RingObject *self, PyObject *unused);
 PyObject *ring_count_drain(RingObject *self, PyObject *bytes);
 PyObject *ring_count_sync(RingObject *self, PyObject *args);
 PyObject *ring_set_state(RingObject *self, PyObject *args);

@@ -172,6 +172,9 @@ class Ring:
     ) -> None:
         """Sleep in `mode` until there is work, the state is no longer `state`, or time is up."""
 
+    def sound(self) -> bool:
+        """Tell whether the words of the region can all be true; `complaint` says what is wrong."""
+
     def count_drain(self, size: int, /) -> None: ...
     def count_sync(self, size: int, elapsed_ns: int, /) -> None: ...
     def set_state(self, state: int, timeout: float | None = None, /) -> bool:

@@ -74,6 +74,13 @@ PyObject *ring_idle(RingObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* sound() -> can the words of the region all be true? */
+PyObject *ring_sound(RingObject *self, PyObject *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(ls_sound(&self->ring));
+}
+
 PyObject *ring_count_drain(RingObject *self, PyObject *bytes)
 {
     unsigned long long value = PyLong_AsUnsignedLongLong(bytes);

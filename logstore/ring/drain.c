@@ -55,6 +55,24 @@ void ls_walk(const struct ls_ring *ring, uint64_t from, uint64_t most, int verif
     extent->at = lsn;
 }
 
+/* Can the words of the region all be true?  As `complaint` in soundness.py, which also says what is
+ * wrong: the workers ask before each step.
+ * Order: from the lowest word to the highest, so that none is overtaken meanwhile. */
+int ls_sound(const struct ls_ring *ring)
+{
+    const struct ls_region *region = ring->region;
+    uint64_t revert = atomic_load_explicit(&region->newest_revert_lsn, memory_order_acquire);
+    uint64_t start = atomic_load_explicit(&region->start, memory_order_acquire);
+    uint64_t synced = atomic_load_explicit(&region->synced, memory_order_acquire);
+    uint64_t written = atomic_load_explicit(&region->written, memory_order_acquire);
+    uint64_t published = atomic_load_explicit(&region->published, memory_order_acquire);
+    uint64_t head = atomic_load_explicit(&region->head, memory_order_acquire);
+
+    return start <= synced && synced <= written && written <= published && published <= head &&
+           head - written <= ring->capacity && (start | synced | written | head) % LS_ALIGNMENT == 0 &&
+           revert < head;
+}
+
 void ls_advance_published(struct ls_ring *ring, uint64_t to)
 {
     _Atomic uint64_t *published = &ring->region->published;
