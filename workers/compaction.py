@@ -13,6 +13,7 @@ from logstore.pins import Orphans, verdicts_on
 from logstore.points import point
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
+from logstore.ring.liveness import PLACES
 from logstore.segments import manifest as manifests
 from logstore.segments.inventory import take_inventory
 from logstore.segments.needed import Reason, Verdict, compaction
@@ -62,18 +63,27 @@ class Compactor:
     def compact(self, manifest: Manifest) -> Manifest:
         """Drop what nobody needs and return the manifest without it; durable on return.
 
+        Does nothing for now while somebody gives a cursor its place.
+
         Crash: a segment that the saved manifest does not list any more stays as a file, until the
         next committer calls `remove_leftovers`.
         """
         ring = self._client.ring
         number = ring.load(LAYOUT["compact_request"])
         began_s = time.monotonic()
-        manifest = self._drop(manifest)
-        ring.store(LAYOUT["compact_done"], number)
-        self._answered = number
+        # Whoever holds this is about to save what the look at the pins would miss, and wakes the
+        # committer then. It may be stopped, so it is not waited for: sealing must go on.
+        alone = self._client.duties.take(PLACES)
+        if alone:
+            try:
+                manifest = self._drop(manifest)
+            finally:
+                self._client.duties.give_back(PLACES)
+            ring.store(LAYOUT["compact_done"], number)
+            self._answered = number
         ended_s = time.monotonic()
         self._queued = False
-        self._sealed_since = self._orphans.undecided
+        self._sealed_since = not alone or self._orphans.undecided
         rest_s = UNDECIDED_S if self._orphans.undecided else 0.0
         self._next_s = ended_s + max(rest_s, PAUSE * (ended_s - began_s))
         return manifest
@@ -83,6 +93,7 @@ class Compactor:
         verdicts, footers = verdicts_on(client, directory, manifest, self._voided, self._orphans)
         plan = compaction(manifest, _retained(client, verdicts, footers))
         if plan.dropped:
+            point("compact.judged")
             manifests.save(directory, plan.manifest, mode=client.identity.mode)
             point("compact.saved")
             names = [segment_name(one.base_lsn) for one in plan.dropped]
