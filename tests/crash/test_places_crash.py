@@ -44,7 +44,7 @@ class Judged:
     def meanwhile(
         self, act: Callable[[logstore.Log], object], go_on: Callable[[], object]
     ) -> list[Exception]:
-        """Let another client act before the committer goes on, or wait for that; give its errors."""
+        """Let another client act before the committer goes on, or wait for that; its errors."""
         errors: list[Exception] = []
 
         def live() -> None:

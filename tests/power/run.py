@@ -25,6 +25,9 @@ from tests.power.service import Ending, Simulation
 RECOVERY: Final = -1
 """In the place of a seed: what is cut is a recovery and nothing behind it."""
 
+SWEEP: Final = 0
+"""In the place of a seed: a generation that stops in order."""
+
 COURSES: Final = (
     (Ending.STOP, Ending.STOP),
     (Ending.KILL, Ending.STOP),
@@ -104,6 +107,7 @@ class Generation:
         floor: What was durable before the trace began.
         said: The links that led here.
         outcomes: What became of the images seen so far.
+        judged: The same, by what recovery made of them.
     """
 
     trace: Trace
@@ -112,6 +116,7 @@ class Generation:
     floor: int = 0
     said: str = ""
     outcomes: dict[int, Outcome] = field(default_factory=dict)
+    judged: dict[int, Outcome] = field(default_factory=dict)
 
     def losses(self, profile: Profile, effort: Effort) -> Iterator[tuple[Loss, Image, int]]:
         """Iterate over power losses with what they leave, and what must have been durable."""
@@ -157,7 +162,7 @@ class Generation:
         known = self.outcomes.get(key)
         if known is None:
             count.distinct += 1
-            known = self.outcomes[key] = outcome(image, self.history)
+            known = self.outcomes[key] = outcome(image, self.history, self.judged)
         trouble = known.trouble
         if not trouble and known.end < floor:
             trouble = f"1: the log ends at {known.end}, but {floor} was durable"
@@ -210,12 +215,25 @@ class Explorer:
         effort, count = self._effort, self.count
         generation = self.generation(seed)
         count.cuts += len(generation.trace.ops) + 1
+        swept = not effort.again
         for loss, image, floor in generation.losses(profile, effort):
             known = generation.judge(loss, image, floor, count)
             if effort.on_disk and count.images % effort.on_disk == 0:
                 self._through_the_command(generation, image, known, loss)
+            if known.leftovers and not swept:
+                swept = True
+                self._sweep(generation, loss, image, known.end)
             if effort.again and count.images % effort.again == 0 and known.end:
                 self._again(generation, loss, image, known.end)
+
+    def _sweep(self, first: Generation, loss: Loss, image: Image, end: int) -> None:
+        """Let a service live on what is left; at its end nothing may be there that was dropped."""
+        said = f"{first.said}{loss}/"
+        try:
+            self.generation(SWEEP, image=image, history=first.history, floor=end, said=said)
+        except AssertionError as error:
+            error.add_note(f"replay: LOGSTORE_POWER_LOSS='{said}'")
+            raise
 
     def _through_the_command(
         self, generation: Generation, image: Image, known: Outcome, loss: Loss
@@ -251,11 +269,13 @@ class Explorer:
         generation: Generation | None = None
         image, floor, said = EMPTY, 0, ""
         for link in text.split("/"):
-            loss = Loss.parse(link)
+            loss = Loss.parse(link) if link else None
             history = generation.history if generation else None
             generation = self.generation(
-                loss.seed, image=image, history=history, floor=floor, said=said
+                loss.seed if loss else SWEEP, image=image, history=history, floor=floor, said=said
             )
+            if loss is None:
+                return
             image, least = generation.image_of(loss)
             floor = generation.judge(loss, image, least, self.count).end
             said += f"{loss}/"
