@@ -21,6 +21,7 @@ from tests.service import Service, until
 
 pytestmark = pytest.mark.crash
 
+JUDGED: Final = "compact.judged"
 COUNT: Final = 200
 GIVEN_UP: Final = (*range(30), *range(50, 150))
 INSIDE: Final = 100
@@ -73,7 +74,7 @@ class Judged:
 @pytest.fixture
 def judged(serve: Serve, armed: FailPoints, tmp_path: Path) -> Iterator[Judged]:
     once = tmp_path / "once"
-    environment = armed.arm("compact.judged", role="committer", once=once)
+    environment = armed.arm(JUDGED, role="committer", once=once)
     environment |= {"LOGSTORE_FAIL_SIGNAL": str(int(signal.SIGSTOP))}
     service = serve(segment_size=1 << 14, ring_size=1 << 16, environment=environment)
     with service.attach() as log:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
+from logstore import LogstoreError
+from logstore.status import Status
 from tests.conftest import Serve
 from tests.oracle import Oracle
 from tests.service import Service
@@ -114,6 +116,17 @@ class Driver:
         self.oracle.forget_absences()
         self.oracle.check(self.service.read_all())
 
+    def described(self) -> str:
+        """Say how the log and its writers are, for whoever looks into a failure."""
+        acks = {writer: len(self.oracle.acks_ns.get(writer, ())) for writer in self.alive}
+        told: Status | LogstoreError
+        try:
+            with self.service.attach() as log:
+                told = log.status()
+        except LogstoreError as error:
+            told = error
+        return f"acks: {acks}; {told}\n{self.service.messages()[-3000:]}"
+
     def end(self) -> None:
         """Stop, and judge; then twice more, after a crash and after a clean stop."""
         self.writers.stop(*self.alive)
@@ -137,6 +150,7 @@ def run(rounds: int, service: Service, writers: Writers, seed: int) -> None:
         driver.end()
     except BaseException as error:
         error.add_note(f"seed {seed}, killed: {', '.join(driver.history)}")
+        error.add_note(driver.described())
         raise
 
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Final, Self
 
 from logstore.segments.recover import recover
-from tests.power.disk import Disk, Possibilities
+from tests.power.disk import Disk
 from tests.power.history import History
 from tests.power.images import Choice, choices
 from tests.power.judging import Outcome, outcome
+from tests.power.possible import Possibilities
 from tests.power.profiles import BY_NAME, PROFILES, Profile
 from tests.power.real import agrees
 from tests.power.recording import EMPTY, Image, RecordedMemory, Trace
@@ -135,7 +136,7 @@ class Generation:
 
     def _cuts(self, profile: Profile) -> Iterator[tuple[int, Possibilities, int]]:
         """Iterate over the moments after which the disk may hold something new."""
-        disk = Disk(self.trace)
+        disk = Disk(self.trace, profile)
         floor = self.floor
         for cut, op in enumerate((None, *self.trace.ops)):
             changed = op is None or disk.apply(cut - 1, op)
