@@ -20,7 +20,7 @@ pytestmark = pytest.mark.crash
 
 FAST = 50
 SLOW = int(os.environ.get("LOGSTORE_TEST_KILLS", "1000"))  # a soak run asks for 10,000
-LOGS = 10  # that the slow run spreads its kills over
+LOGS = 20  # that the slow run spreads its kills over: reading all of a long log takes a while
 VICTIMS = {  # and how often: all at once takes the longest
     "supervisor": 2,
     "committer": 3,

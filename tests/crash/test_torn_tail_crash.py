@@ -71,7 +71,7 @@ def test_a_torn_tail_is_cut_with_a_copy_kept_and_what_was_written_is_there(
         log.append(b"goes on", durability="synced", timeout=5)
 
 
-@pytest.mark.parametrize("point", TORN)
+@pytest.mark.parametrize("point", [*TORN[:2], pytest.param(TORN[2], marks=pytest.mark.slow)])
 def test_a_supervisor_that_dies_at_a_point_of_the_recovery_is_repeated(
     point: str, crashed: Service, oracle: Oracle, armed: FailPoints, tmp_path: Path
 ) -> None:
@@ -85,7 +85,9 @@ def test_a_supervisor_that_dies_at_a_point_of_the_recovery_is_repeated(
     assert len(list((crashed.path / "quarantine").iterdir())) == 1
 
 
-@pytest.mark.parametrize("point", ["renew.written", "renew.renamed"])
+@pytest.mark.parametrize(
+    "point", ["renew.renamed", pytest.param("renew.written", marks=pytest.mark.slow)]
+)
 def test_a_supervisor_that_dies_while_it_recovers_a_log_that_failed_is_repeated(
     point: str, serve: Serve, armed: FailPoints, tmp_path: Path
 ) -> None:
