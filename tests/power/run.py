@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -183,6 +184,8 @@ class Explorer:
         self._place = place
         self._effort = effort
         self._numbers = itertools.count(1)
+        self._commands = ThreadPoolExecutor(1, "power command")
+        self._tried: tuple[Future[str], str] | None = None
         self.count = Count()
 
     def generation(
@@ -226,6 +229,7 @@ class Explorer:
                 self._sweep(generation, loss, image, known.end)
             if effort.again and count.images % effort.again == 0 and known.end:
                 self._again(generation, loss, image, known.end)
+        self._await_the_command()
 
     def _sweep(self, first: Generation, loss: Loss, image: Image, end: int) -> None:
         """Let a service live on what is left; at its end nothing may be there that was dropped."""
@@ -239,10 +243,18 @@ class Explorer:
     def _through_the_command(
         self, generation: Generation, image: Image, known: Outcome, loss: Loss
     ) -> None:
+        """Begin to try an image with the real command, which takes as long as many in memory."""
+        self._await_the_command()
         path = self._place.with_name(f"{self._place.name}-{next(self._numbers)}")
-        trouble = agrees(path, image, known.end, generation.history)
-        assert not trouble, f"{trouble}\n  replay: LOGSTORE_POWER_LOSS='{generation.said}{loss}'"
-        self.count.on_disk += 1
+        answer = self._commands.submit(agrees, path, image, known.end, generation.history)
+        self._tried = (answer, f"replay: LOGSTORE_POWER_LOSS='{generation.said}{loss}'")
+
+    def _await_the_command(self) -> None:
+        if self._tried is not None:
+            (answer, replay), self._tried = self._tried, None
+            trouble = answer.result()
+            assert not trouble, f"{trouble}\n  {replay}"
+            self.count.on_disk += 1
 
     def _again(self, first: Generation, loss: Loss, image: Image, end: int) -> None:
         """Lose power once more: in the recovery, or in the generation that follows."""
