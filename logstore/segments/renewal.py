@@ -7,6 +7,7 @@ and syncs of them succeed, and they read right until they are read from the disk
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import pairwise
 from typing import Final
 
@@ -60,11 +61,26 @@ def renew(
     name = segment_name(header.base_lsn)
     if directory.exists(NEXT_SEGMENT):
         directory.unlink(NEXT_SEGMENT)
-    old = directory.open_read(name)
+    try:
+        _copy(directory, header, end_lsn, footer, mode)
+    except OSError:
+        # It may be the lack of room: others need what this has taken.
+        with suppress(OSError):
+            directory.unlink(NEXT_SEGMENT)
+        raise
+    point("renew.written")
+    directory.rename(NEXT_SEGMENT, name)
+    point("renew.renamed")
+
+
+def _copy(
+    directory: Directory, header: SegmentHeader, end_lsn: int, footer: Footer | None, mode: int
+) -> None:
+    end = header.offset_of(end_lsn)
+    old = directory.open_read(segment_name(header.base_lsn))
     try:
         new = directory.create(NEXT_SEGMENT, mode)
         try:
-            end = header.offset_of(end_lsn)
             for at in range(0, end, CHUNK):
                 directory.write(new, directory.read(old, min(CHUNK, end - at), at), at)
             if footer is None:
@@ -75,6 +91,3 @@ def renew(
             directory.close_file(new)
     finally:
         directory.close_file(old)
-    point("renew.written")
-    directory.rename(NEXT_SEGMENT, name)
-    point("renew.renamed")
