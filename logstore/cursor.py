@@ -224,6 +224,8 @@ class Cursor:
     def move(self, lsn: int) -> None:
         """Go on at another place, forward or back; durable on return.
 
+        Blocks on the disk, and while a compaction is under way.
+
         Raises:
             InvalidLSN: No record begins there, or none was appended there yet.
             NotFound: It is older than the oldest record.
