@@ -31,6 +31,7 @@ VICTIMS = {  # and how often: all at once takes the longest
     "everybody": 1,
 }
 GOES_ON_S = 10.0  # 2 s on a machine that does nothing else
+PATIENCE_S = 60.0  # for what only sets the pace
 KINDS = (
     ["--durability", "synced"],
     ["--durability", "written", "--sizes", "0-3000"],
@@ -57,14 +58,14 @@ class Driver:
             flags = [*kind, "--seed", str(self.random.randrange(1000))]
             self.alive.append(self.writers.start(self.service.name, *flags))
         for writer in self.alive:
-            self.oracle.until_acked(writer, 5)
+            self.oracle.until_acked(writer, 5, PATIENCE_S)
 
     def round(self) -> None:
         """Let some records through, then kill somebody."""
         self.man()
-        busiest = self.alive[0]
-        acks = len(self.oracle.acks_ns[busiest]) + self.random.randrange(60)
-        self.oracle.until_acked(busiest, acks)
+        busiest = max(self.alive, key=lambda writer: len(self.oracle.acks_ns[writer]))
+        acks = len(self.oracle.acks_ns[busiest]) + self.random.randrange(300)
+        self.oracle.until_acked(busiest, acks, PATIENCE_S)
         (choice,) = self.random.choices([*VICTIMS], [*VICTIMS.values()])
         self.history.append(choice)
         self._kills()[choice]()
