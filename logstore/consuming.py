@@ -29,7 +29,7 @@ class Consuming(Handle):
         """Open the durable cursor of this name, and hold it; make it if it is not there.
 
         A new cursor is on disk on return, and from then on keeps what it has not read from being
-        dropped. Blocks on the disk then.
+        dropped. Blocks on the disk then, and while a compaction is under way.
 
         Args:
             name: What the consumer is called: letters, digits, '.', '_' and '-'.
@@ -69,6 +69,8 @@ class Consuming(Handle):
 
     def move_cursor(self, name: str, lsn: int) -> None:
         """Make a cursor that nobody holds go on elsewhere, forward or back; durable on return.
+
+        Blocks on the disk, and while a compaction is under way.
 
         Raises:
             InUse: It is held; the error's `pid` says by whom.

@@ -20,7 +20,7 @@ from logstore.frames import Record
 from logstore.handle import Handle
 from logstore.holding import Hold
 from logstore.lsn import require_lsn
-from logstore.places import Start, place_of, require_readable
+from logstore.places import Start, require_readable
 from logstore.progress import Progress
 from logstore.ring import groups
 from logstore.ring.layout import Level
@@ -94,15 +94,10 @@ class Cursor:
         return saved.position_lsn
 
     def _first_position(self, start: Start) -> int:
-        raw, ring = self._log._reading.raw, self._log._client.ring
+        ring = self._log._client.ring
         if self.group is not None and groups.find(ring, self.group) is None:
             raise NotFound(f"there is no group {self.group!r}; `Log.group` makes one")
-        while True:
-            position = place_of(self._log, start)
-            self._hold.save(self.group, position)
-            # Order: saved, and so kept, before the look at what was dropped meanwhile.
-            if start != "oldest" or raw.start() <= position:
-                return position
+        return self._hold.place(self.group, start)
 
     # Reading.
 
@@ -229,13 +224,15 @@ class Cursor:
     def move(self, lsn: int) -> None:
         """Go on at another place, forward or back; durable on return.
 
+        Blocks on the disk, and while a compaction is under way.
+
         Raises:
             InvalidLSN: No record begins there, or none was appended there yet.
             NotFound: It is older than the oldest record.
             DiskFull, PermissionDenied, SyncFailed, NotRunning: As `save`; it has not moved.
         """
         self._require_mine()
-        self._hold.save(self.group, place_of(self._log, require_lsn(lsn)))
+        self._hold.place(self.group, require_lsn(lsn))
         self._progress = Progress(lsn)
         self._moves += 1
 

@@ -8,13 +8,15 @@ import time
 from pathlib import Path
 from typing import Final
 
-from logstore.errors import InUse, Timeout
+from logstore.errors import Corruption, InUse, NotFound, Timeout
 from logstore.files import Directory
 from logstore.handle import Handle
+from logstore.places import Start, place_of
 from logstore.ring._ring import LAYOUT
 from logstore.ring.layout import Level
 from logstore.ring.liveness import LockFile, cursor_slot
 from logstore.segments import cursors as files
+from logstore.segments import manifest as manifests
 from logstore.segments.cursors import SavedCursor
 
 _LOOK_AGAIN_S: Final = 0.01
@@ -67,14 +69,52 @@ class Hold:
 
     def save(self, group: str | None, lsn: int, timeout_s: float | None = None) -> None:
         """Save a position; durable on return."""
+        self._await_synced(lsn, timeout_s)
+        self._write(group, lsn)
+
+    def place(self, group: str | None, start: Start) -> int:
+        """Begin, or go on, where `start` says; return that position. Durable on return.
+
+        Forwards a position may simply be saved. Elsewhere a compaction that is under way does not
+        know of it, so this waits for that, and keeps the next one from beginning.
+
+        Raises:
+            InvalidLSN, NotFound: As `place_of`.
+            DiskFull, PermissionDenied, SyncFailed, NotRunning: It was not saved.
+        """
         client = self._log._client
+        position = place_of(self._log, start)
+        # Order: before the duty is taken: compaction may be what makes room to go on with syncing.
+        self._await_synced(position)
+        with client.duties.placing():
+            position = self._kept_place(position, start)
+            self._write(group, position)
+        client.ring.wake_committer()  # it may have put a compaction off
+        return position
+
+    def _kept_place(self, position: int, start: Start) -> int:
+        """Return a position where nothing was dropped: what was is in the manifest no more."""
+        manifest = manifests.load(self._directory)
+        if manifest is None:
+            raise Corruption("the manifest is gone while the log runs", path=self._log.path)
+        if start == "oldest":
+            return manifest.start_lsn
+        inside = any(one.base_lsn <= position < one.end_lsn for one in manifest.sealed)
+        if position < manifest.sealed_end_lsn and not inside:
+            raise NotFound("what was there was dropped meanwhile", lsn=position)
+        return position
+
+    def _await_synced(self, lsn: int, timeout_s: float | None = None) -> None:
         # Order: the records before the position, or power loss would leave a place beyond the
         # log's end, and what is appended there later would never be delivered.
+        client = self._log._client
         if not self._synced(lsn) and not client.await_level(Level.SYNCED, lsn - 8, timeout_s):
             raise Timeout("the records below the position are not synced yet", lsn=lsn)
+
+    def _write(self, group: str | None, lsn: int) -> None:
         self._saved_s = time.monotonic()
         saved = SavedCursor(self._name, group, lsn, time.time_ns())
-        files.save(self._directory, saved, mode=client.identity.mode)
+        files.save(self._directory, saved, mode=self._log._client.identity.mode)
         self._due_s = math.inf
 
     def _synced(self, lsn: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,41 @@ def pins_of(client: Client, directory: Directory) -> list[Pin]:
     return pins
 
 
-def catalog_of_living(client: Client, directory: Directory) -> Catalog:
+class Orphans:
+    """Remember when open transactions were first found to have no living owner.
+
+    Under load the durable end is always behind, and no single look could tell that a transaction
+    is over. Kept from one compaction to the next.
+    """
+
+    def __init__(self) -> None:
+        self._over_lsn: dict[int, int] = {}
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a later look may tell more."""
+        return bool(self._over_lsn)
+
+    def abort(self, catalog: Catalog, found: Collection[int], over_lsn: int, synced: int) -> None:
+        """Take the transactions as aborted whose commit the catalog would know.
+
+        Args:
+            catalog: Of the durable log.
+            found: Those that are open in it and that no living client owns.
+            over_lsn: Whatever the dead ones appended lies below.
+            synced: Up to where the catalog knows.
+        """
+        # A transaction that a catalog does not show as open any more never comes back.
+        before, self._over_lsn = self._over_lsn, {}
+        for transaction in found:
+            noticed = before.get(transaction, over_lsn)
+            if noticed <= synced:
+                catalog.apply(0, Kind.TXN_ABORT, 0, 0, encode_txn_abort(transaction))
+            else:
+                self._over_lsn[transaction] = noticed
+
+
+def catalog_of_living(client: Client, directory: Directory, orphans: Orphans) -> Catalog:
     """Return the catalog of what is durable, with the transactions of the dead as aborted."""
     ring = client.ring
     # Order: a transaction that is not in the table is dead only if the log, up to where the
@@ -76,24 +111,30 @@ def catalog_of_living(client: Client, directory: Directory) -> Catalog:
     over_lsn = ring.load(LAYOUT["head"])
     synced = ring.load(LAYOUT["synced"])
     catalog = catalog_at(directory, client.identity.uuid, synced)
-    if synced < over_lsn:
-        return catalog  # Too early to tell; they keep their segments until the next time.
     ids = {one.first_lsn for one in living if one.exact}
     bounds = [one.first_lsn for one in living if not one.exact]
-    for transaction in list(catalog.open):
-        lives = transaction in ids or any(bound <= transaction for bound in bounds)
-        if transaction < begun_lsn and not lives:
-            catalog.apply(0, Kind.TXN_ABORT, 0, 0, encode_txn_abort(transaction))
+    found = [
+        transaction
+        for transaction in catalog.open
+        if transaction < begun_lsn
+        and transaction not in ids
+        and not any(bound <= transaction for bound in bounds)
+    ]
+    orphans.abort(catalog, found, over_lsn, synced)
     return catalog
 
 
 def verdicts_on(
-    client: Client, directory: Directory, manifest: Manifest, voided: VoidedParts
+    client: Client,
+    directory: Directory,
+    manifest: Manifest,
+    voided: VoidedParts,
+    orphans: Orphans,
 ) -> tuple[list[Verdict], list[Footer]]:
     """Judge every sealed segment; reads all their footers."""
     # Order: the pins before the footers: who comes later finds the manifest as it is then.
     pins = pins_of(client, directory)
-    catalog = catalog_of_living(client, directory)
+    catalog = catalog_of_living(client, directory, orphans)
     footers = []
     for sealed in manifest.sealed:
         footer = read_footer(directory, segment_name(sealed.base_lsn))
@@ -112,7 +153,7 @@ def holders(client: Client, directory: Directory) -> list[Holder]:
     voided = VoidedParts(directory, client.identity.uuid)
     while manifest is not None:
         try:
-            verdicts, footers = verdicts_on(client, directory, manifest, voided)
+            verdicts, footers = verdicts_on(client, directory, manifest, voided, Orphans())
         except NotFound:
             # Dropped meanwhile; the manifest is saved before, and must tell of it.
             before, manifest = manifest, manifests.load(directory)

@@ -14,15 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from logstore.ring._ring import Ring
+from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.client import Client
-from logstore.ring.layout import CLIENTS, COMMITTER, ROLES, State, client_offset
+from logstore.ring.layout import CLIENTS, COMMITTER, ROLES, SYNCER, State, client_offset
 from logstore.ring.process import start_ticks
 from logstore.ring.repair import Liveness
 
 BACKOFF_S: Final = 0.05
 BACKOFF_MOST_S: Final = 5.0
 QUICK_DEATH_S: Final = 2.0
+_PROGRESS: Final = {COMMITTER: "written", SYNCER: "synced"}
 
 logger = logging.getLogger("logstore.supervisor")
 
@@ -38,6 +39,7 @@ class Child:
         self._started_s = 0.0
         self._quick_deaths = 0
         self._not_before_s = 0.0
+        self._began_at = 0
 
     def start_if_free(self, liveness: Liveness) -> None:
         """Start the worker unless somebody has the role already."""
@@ -47,6 +49,7 @@ class Child:
     def _start(self) -> None:
         module = f"logstore.workers.{ROLES[self.role]}"
         self._started_s = time.monotonic()
+        self._began_at = self._done()
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", module, str(self._path)],
             stdin=subprocess.DEVNULL,
@@ -80,12 +83,17 @@ class Child:
         now = time.monotonic()
         why = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         logger.warning("%s, pid %d, ended: %s", ROLES[self.role], self._process_id(), why)
-        quick = now - self._started_s < QUICK_DEATH_S
+        quick = now - self._started_s < QUICK_DEATH_S and self._done() == self._began_at
         self._quick_deaths = self._quick_deaths + 1 if quick else 0
-        # The first deaths are mended at once; a worker that cannot live is not hammered.
+        # The first deaths are mended at once, and those of a worker that had got to work; one that
+        # cannot live is not hammered.
         delay = BACKOFF_S * 2 ** (self._quick_deaths - 3) if self._quick_deaths > 2 else 0.0
         self._not_before_s = now + min(delay, BACKOFF_MOST_S)
         self._started_s = 0.0
+
+    def _done(self) -> int:
+        """Return how far the work of this role is."""
+        return self._client.ring.load(LAYOUT[_PROGRESS[self.role]])
 
     def _process_id(self) -> int:
         return self._process.pid if self._process is not None else 0

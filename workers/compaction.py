@@ -9,43 +9,98 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from logstore.files import Directory
-from logstore.pins import verdicts_on
+from logstore.pins import Orphans, verdicts_on
 from logstore.points import point
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
+from logstore.ring.liveness import PLACES
 from logstore.segments import manifest as manifests
 from logstore.segments.inventory import take_inventory
 from logstore.segments.needed import Reason, Verdict, compaction
 from logstore.segments.segment import segment_name
+from logstore.segments.voided import VoidedParts
 
 if TYPE_CHECKING:
     from logstore.segments.footer import Footer
     from logstore.segments.manifest import Manifest
-    from logstore.segments.voided import VoidedParts
+
+PAUSE: Final = 4  # times as long as a compaction took passes until the next unasked for
+UNDECIDED_S: Final = 1.0  # until the next look at transactions that may be over
 
 _STRONG: Final = (Reason.PIN, Reason.OPEN_TRANSACTION, Reason.NEWEST, Reason.REVERT)
 
 logger = logging.getLogger("logstore.committer")
 
 
-def compact(
-    client: Client, directory: Directory, manifest: Manifest, voided: VoidedParts
-) -> Manifest:
-    """Drop what nobody needs and return the manifest without it; durable on return.
+class Compactor:
+    """Say when a running log is to be compacted, and do it. For the committer's chores."""
 
-    Crash: a segment that the saved manifest does not list any more stays as a file, until the next
-    committer calls `remove_leftovers`.
-    """
-    verdicts, footers = verdicts_on(client, directory, manifest, voided)
-    plan = compaction(manifest, _retained(client, verdicts, footers))
-    if plan.dropped:
-        manifests.save(directory, plan.manifest, mode=client.identity.mode)
-        point("compact.saved")
-        names = [segment_name(one.base_lsn) for one in plan.dropped]
-        _unlink(client, directory, plan.manifest, names)
-        client.ring.add(LAYOUT["compact_bytes"], plan.dropped_bytes)
-        logger.info("dropped %d segments, %d bytes", len(names), plan.dropped_bytes)
-    return plan.manifest
+    def __init__(self, client: Client, directory: Directory) -> None:
+        self._client = client
+        self._directory = directory
+        self._voided = VoidedParts(directory, client.identity.uuid)
+        self._orphans = Orphans()
+        self._answered = client.ring.load(LAYOUT["compact_done"])
+        self._queued = self._sealed_since = False
+        self._next_s = 0.0
+
+    def sealed(self) -> None:
+        """Take note that there is one more segment to judge."""
+        self._sealed_since = True
+
+    def is_due(self) -> bool:
+        """Tell whether there is something new, and the last time is a while ago."""
+        return self._sealed_since and time.monotonic() >= self._next_s
+
+    def is_to_be_queued(self) -> bool:
+        """Tell, once for each `compact`, whether it is due or a client has asked for it."""
+        asked = self._client.ring.load(LAYOUT["compact_request"]) != self._answered
+        if self._queued or not (asked or self.is_due()):
+            return False
+        self._queued = True
+        return True
+
+    def compact(self, manifest: Manifest) -> Manifest:
+        """Drop what nobody needs and return the manifest without it; durable on return.
+
+        Does nothing for now while somebody gives a cursor its place.
+
+        Crash: a segment that the saved manifest does not list any more stays as a file, until the
+        next committer calls `remove_leftovers`.
+        """
+        ring = self._client.ring
+        number = ring.load(LAYOUT["compact_request"])
+        began_s = time.monotonic()
+        # Whoever holds this is about to save what the look at the pins would miss, and wakes the
+        # committer then. It may be stopped, so it is not waited for: sealing must go on.
+        alone = self._client.duties.take(PLACES)
+        if alone:
+            try:
+                manifest = self._drop(manifest)
+            finally:
+                self._client.duties.give_back(PLACES)
+            ring.store(LAYOUT["compact_done"], number)
+            self._answered = number
+        ended_s = time.monotonic()
+        self._queued = False
+        self._sealed_since = not alone or self._orphans.undecided
+        rest_s = UNDECIDED_S if self._orphans.undecided else 0.0
+        self._next_s = ended_s + max(rest_s, PAUSE * (ended_s - began_s))
+        return manifest
+
+    def _drop(self, manifest: Manifest) -> Manifest:
+        client, directory = self._client, self._directory
+        verdicts, footers = verdicts_on(client, directory, manifest, self._voided, self._orphans)
+        plan = compaction(manifest, _retained(client, verdicts, footers))
+        if plan.dropped:
+            point("compact.judged")
+            manifests.save(directory, plan.manifest, mode=client.identity.mode)
+            point("compact.saved")
+            names = [segment_name(one.base_lsn) for one in plan.dropped]
+            _unlink(client, directory, plan.manifest, names)
+            client.ring.add(LAYOUT["compact_bytes"], plan.dropped_bytes)
+            logger.info("dropped %d segments, %d bytes", len(names), plan.dropped_bytes)
+        return plan.manifest
 
 
 def remove_leftovers(client: Client, directory: Directory, manifest: Manifest) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from logstore.errors import Corruption, LogstoreError
@@ -46,22 +47,32 @@ def mended_manifest(directory: Directory, lock: LockFile, options: Options) -> M
 
 
 def recover_or_repair(
-    directory: Directory, synced_lsn: int, written_lsn: int, options: Options
+    directory: Directory, synced_lsn: int, written_lsn: int, options: Options, *, trusted: bool
 ) -> Recovered:
     """Recover the files, and first repair them if they are damaged and that is allowed.
+
+    The arguments are those of `recover`.
 
     Raises:
         Corruption: They are damaged; the message says what would be lost by going on.
     """
+    recovers = partial(
+        recover,
+        directory,
+        synced_lsn=synced_lsn,
+        written_lsn=written_lsn,
+        mode=options.mode,
+        trusted=trusted,
+    )
     try:
-        return recover(directory, synced_lsn=synced_lsn, written_lsn=written_lsn, mode=options.mode)
+        return recovers()
     except Corruption as error:
         reach = max(synced_lsn, written_lsn)
         if options.recovery == "strict":
             raise advised(directory, error, reach) from None
         # What was written has outlived every process: it should be there as what was synced.
         _repair(directory, reach, options)
-    return recover(directory, synced_lsn=synced_lsn, written_lsn=written_lsn, mode=options.mode)
+    return recovers()
 
 
 def advised(directory: Directory, error: Corruption, reach: int) -> Corruption:

@@ -24,13 +24,11 @@ from logstore.segments.footer import Footer, read_footer
 from logstore.segments.manifest import SealedSegment
 from logstore.segments.seal import seal
 from logstore.segments.segment import bases_of, begin, discard, prepare, read_header, segment_name
-from logstore.segments.voided import VoidedParts
 from logstore.workers import role
 from logstore.workers.chores import Chores
-from logstore.workers.compaction import compact, remove_leftovers
+from logstore.workers.compaction import Compactor, remove_leftovers
 
 WAIT_S: Final = 0.005  # between two looks whether a rotation has become possible
-COMPACTION_PAUSE: Final = 4  # times as long as a compaction took passes until the next unasked for
 UNSEALED_LIMIT: Final = 16  # a committer this many segments ahead of the sealing waits
 
 
@@ -78,10 +76,8 @@ class Segments:
         names = directory.names()
         self._spare: int | None = None
         self._preparing = False
-        self._compactions = self._ring.load(LAYOUT["compact_done"])
-        self._compacting = self._sealed_since = self._stopping = False
-        self._next_compaction_s = 0.0
-        self._voided = VoidedParts(directory, client.identity.uuid)
+        self._stopping = False
+        self._compactor = Compactor(client, directory)
         self._salvaging = salvaging
         base = slots.newest(self._ring)
         if base is None or self._was_dropped(base):
@@ -200,8 +196,8 @@ class Segments:
             point("seal.sealed")  # Crash: the successor finds it unlisted, and seals it again.
             self._record(footer, read_header(self._directory, name, uuid=self._identity.uuid).crc)
             self._newest_footer = footer
-        if self._compaction_is_due() and not self._stopping:
-            self._compact(self._compactions)
+        if self._compactor.is_due() and not self._stopping:
+            self._compact()
 
     def _await_synced(self, end_lsn: int) -> None:
         """Wait until the syncer has made a segment's frames durable.
@@ -228,7 +224,7 @@ class Segments:
         )
         manifests.save(self._directory, manifest, mode=self._identity.mode)
         self._manifest = manifest
-        self._sealed_since = True
+        self._compactor.sealed()
 
     def _raise_trouble(self) -> None:
         trouble = self.chores.failure or self.chores.full
@@ -237,25 +233,13 @@ class Segments:
 
     def compact_if_asked(self) -> bool:
         """Queue a compaction if a client wants one, or a segment was sealed a while ago."""
-        wanted = self._ring.load(LAYOUT["compact_request"])
-        due = self._compaction_is_due()
-        if (wanted == self._compactions and not due) or self._compacting:
+        if not self._compactor.is_to_be_queued():
             return False
-        self._compacting = True
-        self._compactions = wanted
-        self.chores.add(lambda: self._compact(wanted))
+        self.chores.add(self._compact)
         return True
 
-    def _compaction_is_due(self) -> bool:
-        return self._sealed_since and time.monotonic() >= self._next_compaction_s
-
-    def _compact(self, number: int) -> None:
-        began_s = time.monotonic()
-        self._manifest = compact(self._client, self._directory, self._manifest, self._voided)
-        self._compacting = self._sealed_since = False
-        ended_s = time.monotonic()
-        self._next_compaction_s = ended_s + COMPACTION_PAUSE * (ended_s - began_s)
-        self._ring.store(LAYOUT["compact_done"], number)
+    def _compact(self) -> None:
+        self._manifest = self._compactor.compact(self._manifest)
 
     # The end.
 

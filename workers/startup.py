@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -16,6 +18,7 @@ from logstore.errors import (
     InUse,
     InvalidArgument,
     NotRunning,
+    SyncFailed,
 )
 from logstore.files import Directory
 from logstore.lsn import FIRST_LSN
@@ -34,6 +37,7 @@ from logstore.segments.catalog_sections import catalog_of
 from logstore.segments.footer import Footer
 from logstore.segments.manifest import Manifest
 from logstore.segments.recovery import Region, StartFacts, StartVerdict, start_verdict
+from logstore.workers import role
 from logstore.workers.damage import mended_manifest, recover_or_repair
 from logstore.workers.salvage import salvage
 
@@ -81,13 +85,18 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
         if not _reopen(attached[0], lock, directory.path):
             return start(directory, lock, options, name)
         return Started(Client(found.name, role=SUPERVISOR, attached=attached, lock=lock), True)
-    synced = written = 0
-    if verdict is StartVerdict.SALVAGE and attached is not None:
-        synced = attached[0].load(LAYOUT["synced"])
-        written = salvage(directory, found.name, attached, lock)
-        point("start.salvaged")
-    _look(replace(found, name=chosen), directory.path, lock)  # raises if it is taken
-    manifest, footer = _recover(directory, replace(found, name=chosen), synced, written, options)
+    ring = attached[0] if verdict is StartVerdict.SALVAGE and attached is not None else None
+    with _failing(ring, directory.path):
+        synced = written = 0
+        trusted = ring is not None and facts.region is Region.OURS
+        if ring is not None and attached is not None:
+            synced = ring.load(LAYOUT["synced"])
+            written = salvage(directory, found.name, attached, lock)
+            point("start.salvaged")
+        _look(replace(found, name=chosen), directory.path, lock)  # raises if it is taken
+        manifest, footer = _recover(
+            directory, replace(found, name=chosen), synced, written, options, trusted
+        )
     point("start.recovered")
     with names_held():
         _clear_names(found, chosen, directory.path, lock)
@@ -95,9 +104,20 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
         point("start.unlinked")
         manifests.save(directory, manifest, mode=options.mode)
         client = _create(directory.path, manifest, footer, options, lock)
-    if verdict is StartVerdict.SALVAGE and attached is not None:
-        attached[0].set_state(State.CLOSED)  # for clients of a log that failed
+    if ring is not None:
+        ring.set_state(State.CLOSED)  # for clients of a log that failed
     return Started(client, False)
+
+
+@contextmanager
+def _failing(ring: Ring | None, path: Path) -> Iterator[None]:
+    """Make the log FAILED if the disk does not take what is recovered: the next start must know."""
+    try:
+        yield
+    except SyncFailed as error:
+        if ring is not None:
+            role.fail(ring, "recovery", error, path)
+        raise
 
 
 def _clear_names(found: Manifest, chosen: str, path: Path, lock: LockFile) -> None:
@@ -217,14 +237,19 @@ def _needed(identity: region.Identity) -> bool:
 
 
 def _recover(
-    directory: Directory, found: Manifest, synced: int, written: int, options: Options
+    directory: Directory,
+    found: Manifest,
+    synced: int,
+    written: int,
+    options: Options,
+    trusted: bool,
 ) -> tuple[Manifest, Footer | None]:
     """Recover the files; return the next epoch's manifest, not saved yet, and the newest footer."""
     footer = None
     if found.epoch == 0:
         manifest = replace(found, epoch=1, clean=False)
     else:
-        recovered = recover_or_repair(directory, synced, written, options)
+        recovered = recover_or_repair(directory, synced, written, options, trusted=trusted)
         footer = recovered.footer
         for name in recovered.quarantined:
             logger.warning("torn tail: a copy is in %s", name)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
-from logstore.ring.liveness import GROUPS, REVERT, LockFile
+from logstore.ring.liveness import GROUPS, PLACES, REVERT, LockFile
 
 _LOOK_AGAIN_S: Final = 0.001
 
@@ -41,6 +41,10 @@ class Duties:
     def reverting(self) -> AbstractContextManager[None]:
         """Keep every other process and thread from reverting."""
         return self._alone(REVERT)
+
+    def placing(self) -> AbstractContextManager[None]:
+        """Keep compaction from judging and dropping segments; also other processes from this."""
+        return self._alone(PLACES)
 
     @contextmanager
     def _alone(self, duty: int) -> Iterator[None]:

@@ -26,6 +26,8 @@ GROUPS: Final = RECOVERY + 1
 """The byte that whoever makes a group holds meanwhile."""
 REVERT: Final = RECOVERY + 2
 """The byte that whoever reverts holds meanwhile."""
+PLACES: Final = RECOVERY + 3
+"""The byte that whoever gives a cursor its place holds meanwhile, and whoever compacts."""
 
 APPLIER: Final = RECOVERY + 1024
 """The first of the bytes, one for each group, that whoever applies the group's records holds."""

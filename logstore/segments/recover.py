@@ -14,6 +14,7 @@ from logstore.segments.footer import Footer
 from logstore.segments.inventory import newest_footer, take_inventory
 from logstore.segments.manifest import Manifest, SealedSegment
 from logstore.segments.quarantine import copy_aside, move_aside
+from logstore.segments.renewal import renew
 from logstore.segments.repairs import require_finished
 from logstore.segments.seal import write_footer
 from logstore.segments.segment import bases_of
@@ -43,7 +44,12 @@ class Recovered:
 
 
 def recover(
-    directory: Directory, *, synced_lsn: int = 0, written_lsn: int = 0, mode: int = 0o600
+    directory: Directory,
+    *,
+    synced_lsn: int = 0,
+    written_lsn: int = 0,
+    mode: int = 0o600,
+    trusted: bool = False,
 ) -> Recovered:
     """Check a log's files, cut what a crash left torn, and seal every segment; durable on return.
 
@@ -57,6 +63,9 @@ def recover(
         synced_lsn: What a region of this log and this boot says was durable; 0 if there is none.
         written_lsn: What it says was written.
         mode: Permissions of the files that are made.
+        trusted: Nobody has met an error in writing or syncing these files since they were made:
+            they are sealed in place. Otherwise their frames go to new files, for which there must
+            be room.
 
     Raises:
         NotFound: There is no log here.
@@ -82,7 +91,7 @@ def recover(
     )
     manifest = _without_name(directory, manifest, plan, mode)
     with writing("the log"):
-        quarantined = _carry_out(directory, manifest, plan, mode)
+        quarantined = _carry_out(directory, manifest, plan, mode, trusted)
     sealed = [step for step in plan.steps if not _is_empty(step)]
     headers = [step.segment.header for step in plan.steps] + [s.header for s in plan.aside]
     manifest = replace(
@@ -138,7 +147,7 @@ def _sealed(step: Step) -> SealedSegment:
 
 
 def _carry_out(
-    directory: Directory, manifest: Manifest, plan: Plan, mode: int
+    directory: Directory, manifest: Manifest, plan: Plan, mode: int, trusted: bool
 ) -> list[tuple[str, int]]:
     """Do what the plan says; return each quarantined file with its length."""
     quarantined = []
@@ -151,19 +160,26 @@ def _carry_out(
     if plan.aside:
         directory.sync()
     for step in plan.steps:
-        fd = directory.open_write(step.segment.name)
-        try:
-            quarantined += _cut(directory, fd, step, manifest.epoch, mode)
-            if not _is_empty(step):
-                _write_again(directory, fd, step, plan.durable_lsn)
-                write_footer(directory, fd, step.segment.header, step.footer)
-                point("recover.sealed")
-        finally:
-            directory.close_file(fd)
+        quarantined += _cut(directory, step, manifest.epoch, mode)
         if _is_empty(step):
             # Its name must be free: the next segment may begin at the same LSN.
             directory.unlink(step.segment.name)
+        elif trusted:
+            _seal_in_place(directory, step, plan.durable_lsn)
+        else:
+            renew(directory, step.segment.header, step.footer.end_lsn, step.footer, mode)
+        if not _is_empty(step):
+            point("recover.sealed")
     return quarantined
+
+
+def _seal_in_place(directory: Directory, step: Step, durable_lsn: int) -> None:
+    fd = directory.open_write(step.segment.name)
+    try:
+        _write_again(directory, fd, step, durable_lsn)
+        write_footer(directory, fd, step.segment.header, step.footer)
+    finally:
+        directory.close_file(fd)
 
 
 def _set_aside(directory: Directory, segment: TailSegment, stem: str) -> str:
@@ -176,13 +192,23 @@ def _set_aside(directory: Directory, segment: TailSegment, stem: str) -> str:
     return move_aside(directory, segment.name, stem)
 
 
-def _cut(directory: Directory, fd: int, step: Step, epoch: int, mode: int) -> list[tuple[str, int]]:
+def _cut(directory: Directory, step: Step, epoch: int, mode: int) -> list[tuple[str, int]]:
     """Cut the file behind its last frame, unless only zeros or its own footer follow."""
+    if step.segment.data_end <= step.segment.header.offset_of(step.footer.end_lsn):
+        return []
+    fd = directory.open_write(step.segment.name)
+    try:
+        return _cut_behind(directory, fd, step, epoch, mode)
+    finally:
+        directory.close_file(fd)
+
+
+def _cut_behind(
+    directory: Directory, fd: int, step: Step, epoch: int, mode: int
+) -> list[tuple[str, int]]:
     end_lsn = step.footer.end_lsn
     offset = step.segment.header.offset_of(end_lsn)
     length = step.segment.data_end - offset
-    if length <= 0:
-        return []
     with reading(step.segment.name):
         own = directory.read(fd, length, offset)
     if step.footer.encode().startswith(own):

@@ -11,6 +11,8 @@ from tests.corruption.judging import check
 from tests.corruption.known_log import KnownLog, larger, small
 
 SAMPLE = 350
+PARTS = 4
+"""The long runs come in so many, of a minute or two each."""
 REPAIRED = 17
 """In the long runs, each so many-th case is repaired too, which takes longer than all the rest."""
 
@@ -45,12 +47,14 @@ def test_flipped_bits_are_found_where_they_are() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
-def test_every_flipped_bit_of_a_small_log() -> None:
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_flipped_bit_of_a_small_log(part: int) -> None:
     known = small()
-    cases = flips(known)
-    assert len(cases) >= 8 * 8192
+    assert len(flips(known)) >= 8 * 8192
+    cases = flips(known)[part::PARTS]
     assert check_flips(cases, known, every=REPAIRED).total() == len(cases)
+    print(len(cases), "bits")
 
 
 def lengths(known: KnownLog) -> list[tuple[str, int]]:
@@ -77,9 +81,11 @@ def test_files_that_are_too_short_are_found() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
-def test_every_length_of_a_larger_log() -> None:
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_length_of_a_larger_log(part: int) -> None:
     known = larger()
-    cases = lengths(known)
-    assert len(cases) >= 60_000
+    assert len(lengths(known)) >= 60_000
+    cases = lengths(known)[part::PARTS]
     assert check_lengths(cases, known, every=REPAIRED).total() == len(cases)
+    print(len(cases), "lengths")

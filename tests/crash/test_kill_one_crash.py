@@ -54,6 +54,20 @@ def test_a_worker_is_killed_and_everybody_goes_on(
     judge(service, writers, survivors)
 
 
+@pytest.mark.parametrize("role", ["syncer", pytest.param("committer", marks=pytest.mark.slow)])
+def test_a_worker_that_had_got_to_work_is_replaced_at_once_however_often_it_dies(
+    role: str, serve: Serve
+) -> None:
+    service = serve()
+    with service.attach() as log:
+        for _ in range(
+            9
+        ):  # one that dies before it has done anything waits twice as long each time
+            log.append(b"before", durability="synced", timeout=ACK_S)
+            service.kill(role)
+            log.append(b"after", durability="synced", timeout=ACK_S)
+
+
 def test_the_supervisor_is_killed_and_the_log_goes_on_until_a_new_one_adopts_it(
     serve: Serve, writers: Writers, oracle: Oracle
 ) -> None:

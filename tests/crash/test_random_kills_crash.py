@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
+from logstore import LogstoreError
+from logstore.status import Status
 from tests.conftest import Serve
 from tests.oracle import Oracle
 from tests.service import Service
@@ -18,7 +20,7 @@ pytestmark = pytest.mark.crash
 
 FAST = 50
 SLOW = int(os.environ.get("LOGSTORE_TEST_KILLS", "1000"))  # a soak run asks for 10,000
-LOGS = 10  # that the slow run spreads its kills over
+LOGS = 20  # that the slow run spreads its kills over: reading all of a long log takes a while
 VICTIMS = {  # and how often: all at once takes the longest
     "supervisor": 2,
     "committer": 3,
@@ -29,6 +31,7 @@ VICTIMS = {  # and how often: all at once takes the longest
     "everybody": 1,
 }
 GOES_ON_S = 10.0  # 2 s on a machine that does nothing else
+PATIENCE_S = 60.0  # for what only sets the pace
 KINDS = (
     ["--durability", "synced"],
     ["--durability", "written", "--sizes", "0-3000"],
@@ -55,14 +58,14 @@ class Driver:
             flags = [*kind, "--seed", str(self.random.randrange(1000))]
             self.alive.append(self.writers.start(self.service.name, *flags))
         for writer in self.alive:
-            self.oracle.until_acked(writer, 5)
+            self.oracle.until_acked(writer, 5, PATIENCE_S)
 
     def round(self) -> None:
         """Let some records through, then kill somebody."""
         self.man()
-        busiest = self.alive[0]
-        acks = len(self.oracle.acks_ns[busiest]) + self.random.randrange(60)
-        self.oracle.until_acked(busiest, acks)
+        busiest = max(self.alive, key=lambda writer: len(self.oracle.acks_ns[writer]))
+        acks = len(self.oracle.acks_ns[busiest]) + self.random.randrange(300)
+        self.oracle.until_acked(busiest, acks, PATIENCE_S)
         (choice,) = self.random.choices([*VICTIMS], [*VICTIMS.values()])
         self.history.append(choice)
         self._kills()[choice]()
@@ -114,6 +117,17 @@ class Driver:
         self.oracle.forget_absences()
         self.oracle.check(self.service.read_all())
 
+    def described(self) -> str:
+        """Say how the log and its writers are, for whoever looks into a failure."""
+        acks = {writer: len(self.oracle.acks_ns.get(writer, ())) for writer in self.alive}
+        told: Status | LogstoreError
+        try:
+            with self.service.attach() as log:
+                told = log.status()
+        except LogstoreError as error:
+            told = error
+        return f"acks: {acks}; {told}\n{self.service.messages()[-3000:]}"
+
     def end(self) -> None:
         """Stop, and judge; then twice more, after a crash and after a clean stop."""
         self.writers.stop(*self.alive)
@@ -137,6 +151,7 @@ def run(rounds: int, service: Service, writers: Writers, seed: int) -> None:
         driver.end()
     except BaseException as error:
         error.add_note(f"seed {seed}, killed: {', '.join(driver.history)}")
+        error.add_note(driver.described())
         raise
 
 

@@ -17,11 +17,20 @@ from tests.service import Service
 pytestmark = [pytest.mark.crash, strace.needs_strace]
 
 SEGMENT = 1 << 14
-WORKERS = {
+CALLS = {
     "committer": ("pwrite64", "openat", "ftruncate", "fsync", "/rename", "fallocate", "futex"),
     "syncer": ("fdatasync", "openat", "futex", "fsync"),
+    "supervisor": (
+        "openat",
+        "pwrite64",
+        "fsync",
+        "fdatasync",
+        "/rename",
+        "ftruncate",
+        "fcntl",
+        "/unlink",
+    ),
 }
-STARTING = ("openat", "pwrite64", "fsync", "fdatasync", "/rename", "ftruncate", "fcntl", "/unlink")
 TURNS = 3000  # until a call comes, or never
 
 
@@ -55,16 +64,23 @@ def start_and_die(service: Service, calls: str, number: int, place: Path) -> boo
     return answer is None
 
 
-def run(kills: int, service: Service, oracle: Oracle, place: Path, seed: int) -> None:
-    """Strike so many times, and judge at the end."""
+def run(
+    kills: int,
+    service: Service,
+    oracle: Oracle,
+    place: Path,
+    seed: int,
+    roles: tuple[str, ...] = tuple(CALLS),
+) -> None:
+    """Strike so many times, each time one of the roles, and judge at the end."""
     chance = random.Random(seed)
     done = 0
     history = []
     with service.attach() as log:
         load = Load(log, oracle)
     while done < kills:
-        role = chance.choice(["committer", "syncer", "supervisor"])
-        calls = chance.choice(STARTING if role == "supervisor" else WORKERS[role])
+        role = chance.choice(roles)
+        calls = chance.choice(CALLS[role])
         number = chance.choice([1, 2, 3, chance.randint(4, 12)])
         history.append(f"{role} {calls}:{number}")
         try:
@@ -96,7 +112,9 @@ def test_a_role_dies_before_some_system_calls(
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("number", range(5))
-def test_a_role_dies_before_a_hundred_system_calls(
-    number: int, serve: Serve, oracle: Oracle, seed: int, tmp_path: Path
+@pytest.mark.parametrize("role", CALLS)
+def test_each_role_dies_before_a_hundred_system_calls(
+    role: str, number: int, serve: Serve, oracle: Oracle, seed: int, tmp_path: Path
 ) -> None:
-    run(20, serve(segment_size=SEGMENT, ring_size=RING), oracle, tmp_path, seed + number)
+    service = serve(segment_size=SEGMENT, ring_size=RING)
+    run(20, service, oracle, tmp_path, seed + number, (role,))

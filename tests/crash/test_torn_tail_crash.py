@@ -11,6 +11,8 @@ import logstore
 from logstore import Corruption
 from logstore.files import Directory
 from logstore.ring import region
+from logstore.ring._ring import LAYOUT
+from logstore.ring.layout import State
 from logstore.segments.recover import recover
 from tests.conftest import Serve
 from tests.fail_points import FailPoints
@@ -20,6 +22,7 @@ from tests.writers import Writers
 
 pytestmark = pytest.mark.crash
 
+TORN = ("recover.copied", "renew.written", "renew.renamed")
 GARBAGE = bytes(range(1, 256)) * 3
 
 
@@ -68,17 +71,41 @@ def test_a_torn_tail_is_cut_with_a_copy_kept_and_what_was_written_is_there(
         log.append(b"goes on", durability="synced", timeout=5)
 
 
-def test_a_supervisor_that_dies_between_the_copy_and_the_cut_is_repeated(
-    crashed: Service, oracle: Oracle, armed: FailPoints, tmp_path: Path
+@pytest.mark.parametrize("point", [*TORN[:2], pytest.param(TORN[2], marks=pytest.mark.slow)])
+def test_a_supervisor_that_dies_at_a_point_of_the_recovery_is_repeated(
+    point: str, crashed: Service, oracle: Oracle, armed: FailPoints, tmp_path: Path
 ) -> None:
     once = tmp_path / "once"
-    crashed.environment = armed.arm("recover.copied", role="supervisor", once=once)
+    crashed.environment = armed.arm(point, role="supervisor", once=once)
     assert crashed.try_start() is None
     assert not once.exists()
     crashed.environment = {}
     crashed.start()
     oracle.check(crashed.read_all(), spared=("written", "synced"))
     assert len(list((crashed.path / "quarantine").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "point", ["renew.renamed", pytest.param("renew.written", marks=pytest.mark.slow)]
+)
+def test_a_supervisor_that_dies_while_it_recovers_a_log_that_failed_is_repeated(
+    point: str, serve: Serve, armed: FailPoints, tmp_path: Path
+) -> None:
+    service = serve()
+    with service.attach() as log:
+        log.append(b"durable", durability="synced")
+        log._ring.store(LAYOUT["state"], State.FAILED)
+    service.kill_all()
+    segment = newest_segment(service.path)
+    before = segment.stat().st_ino
+    once = tmp_path / "once"
+    service.environment = armed.arm(point, role="supervisor", once=once)
+    assert service.try_start() is None
+    assert not once.exists()
+    assert (segment.stat().st_ino == before) == (point == "renew.written")
+    service.environment = {}
+    service.start()
+    assert [record.payload for record in service.read_all()] == [b"durable"]
 
 
 def test_recovery_run_twice_gives_the_same_bytes(crashed: Service, tmp_path: Path) -> None:

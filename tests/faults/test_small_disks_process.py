@@ -31,13 +31,13 @@ def why_not(*needed: str) -> str:
     return f"no mount namespace: {done.stderr.strip()}" if done.returncode else ""
 
 
-def mounted(*arguments: object, timeout_s: float = 100.0) -> str:
-    """Run tests.programs.mounted in a mount namespace; return what it printed."""
+def mounted(*arguments: object, program: str = "mounted", timeout_s: float = 100.0) -> str:
+    """Run a program of tests.programs in a mount namespace; return what it printed."""
     reason = why_not()
     if reason:
         pytest.skip(reason)
     done = subprocess.run(
-        [*NAMESPACE, sys.executable, "-P", "-m", "tests.programs.mounted", *map(str, arguments)],
+        [*NAMESPACE, sys.executable, "-P", "-m", f"tests.programs.{program}", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
@@ -95,11 +95,35 @@ def test_a_full_shared_memory_is_told_at_the_start_and_never_a_sigbus(
 def test_a_file_system_that_is_cut_off_its_disk_keeps_what_was_synced(
     clean_place: Path, tmp_path: Path, kind: str, size: int, cuts: int
 ) -> None:
+    mounted("cut", clean_place, formatted(tmp_path, kind, size), kind, cuts, timeout_s=800.0)
+
+
+def formatted(where: Path, kind: str, size: int) -> Path:
+    """Make a file with a file system in it."""
     reason = why_not(f"mkfs.{kind}", "losetup")
     if reason or not Path("/dev/loop-control").exists():
         pytest.skip(reason or "no loop devices")
-    image = tmp_path / "image"
+    image = where / "image"
     image.touch()
     os.truncate(image, size)
     subprocess.run([f"mkfs.{kind}", "-q", image], check=True, capture_output=True)
-    mounted("cut", clean_place, image, kind, cuts, timeout_s=800.0)
+    return image
+
+
+@pytest.mark.parametrize(
+    ("number", "ending"),
+    [
+        pytest.param(
+            number, ending, marks=() if (number, ending) == (30, "cut") else pytest.mark.slow
+        )
+        for number in (1, 2, 30, 31, 75, 200)
+        for ending in ("stop", "kill", "cut")
+    ],
+)
+def test_a_disk_that_refuses_one_write_and_is_sound_then_makes_no_ack_false(
+    clean_place: Path, tmp_path: Path, number: int, ending: str
+) -> None:
+    image = formatted(tmp_path, "ext4", 64 << 20)
+    if not Path("/dev/fuse").exists():
+        pytest.skip("no FUSE")
+    mounted(clean_place, image, number, ending, program="sick_disk")

@@ -8,6 +8,7 @@ from hypothesis.stateful import precondition, rule
 
 from logstore.errors import InUse, InvalidArgument, InvalidLSN, NotFound
 from logstore.places import Start
+from logstore.ring._ring import LAYOUT
 from tests.model.machine import LogMachine, groups, parties, which
 from tests.model.retention import Place
 from tests.programs.party import Party
@@ -79,6 +80,8 @@ class Consuming(LogMachine):
         if group is not None:
             self.here.party.log.group(group)
         known = self.cursors.get(name)
+        dropped = self._dropped()
+        self.look()
         head = self.here.party.log.watermarks().reserved
         try:
             position = self.party(who).do(Party.open_cursor, name, group, start, interval_s)
@@ -102,7 +105,7 @@ class Consuming(LogMachine):
             assert isinstance(low, int)
             assert start == "oldest" or low <= position
             assert start in ("oldest", "newest") or low == position
-            self._after_compaction(who)
+            self._look_before_placed(dropped)
             self.cursors[name] = Place(group, position, position, who, position)
         else:
             assert known.holder is None
@@ -111,10 +114,14 @@ class Consuming(LogMachine):
         self._forget_loop(self.cursors[name])
         self._note_saved()
 
-    def _after_compaction(self, who: str) -> None:
-        """Let one end that may have begun before a cursor came here: it does not know of it."""
-        self.party(who).do(Party.compact, True)
-        self.look()
+    def _dropped(self) -> int:
+        """Return how many bytes compaction has dropped; it counts them last."""
+        return self.here.party.log._client.ring.load(LAYOUT["compact_bytes"])
+
+    def _look_before_placed(self, dropped: int) -> None:
+        """See what a compaction has dropped that ended while a cursor waited for its place."""
+        if self._dropped() != dropped:
+            self.look()
 
     def _is_no_place(self, start: Start, gone: bool) -> bool:
         segments, start_lsn = self.segments(), self.start()
@@ -167,6 +174,8 @@ class Consuming(LogMachine):
         """Move a cursor anywhere; refused if somebody else holds it, or nothing is there."""
         place, lsn = self.cursors.get(name), self.an_lsn(to) + beside
         held = place is not None and place.holder == who
+        dropped = self._dropped()
+        self.look()
         try:
             self.party(who).do(Party.move_cursor, name, lsn, held)
         except InUse:
@@ -178,7 +187,7 @@ class Consuming(LogMachine):
             self._note_saved()
         else:
             assert place is not None
-            self._after_compaction(who)
+            self._look_before_placed(dropped)
             place.position = lsn
             self._forget_loop(place)
             self._note_saved(at=(lsn,))

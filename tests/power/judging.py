@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from logstore.cli.files_alone import FilesAlone
 from logstore.errors import LogstoreError, NotFound
 from logstore.files import Directory
+from logstore.segments.quarantine import QUARANTINE
 from logstore.segments.recover import Recovered, recover
 from tests.memory_directory import MemoryDirectory
 from tests.power.history import History, Seen
@@ -20,10 +21,12 @@ class Outcome:
     Attributes:
         end: Where the recovered log ends; 0: there is no log.
         trouble: What is wrong with it, whoever was told what; "" if nothing.
+        leftovers: There are segments that compaction had dropped, and that are to be removed.
     """
 
     end: int
     trouble: str = ""
+    leftovers: bool = False
 
 
 def directory_of(image: Image) -> MemoryDirectory:
@@ -41,8 +44,15 @@ def image_of(directory: Directory) -> Image:
     return Image(files, frozenset(directory.folders))
 
 
-def outcome(image: Image, history: History) -> Outcome:
-    """Recover an image and compare what it shows with what was appended."""
+def outcome(image: Image, history: History, known: dict[int, Outcome]) -> Outcome:
+    """Recover an image and compare what it shows with what was appended.
+
+    Args:
+        image: What is on the disk.
+        history: What was appended.
+        known: What came of images of this history, by what recovery made of them; many images lead
+            to the same files, and these are judged once.
+    """
     directory = directory_of(image)
     try:
         recovered = recover(directory)
@@ -50,9 +60,31 @@ def outcome(image: Image, history: History) -> Outcome:
         return Outcome(0)
     except LogstoreError as error:
         return Outcome(0, f"6: recovery refuses: {type(error).__name__}: {error}")
-    end = recovered.end_lsn
     for name in recovered.leftovers:
-        directory.unlink(name)  # as the committer does when it comes up
+        directory.unlink(
+            name
+        )  # as the committer does when it comes up; `Explorer` sees that it does
+    made = _made(directory, recovered)
+    if made not in known:
+        known[made] = _judged(directory, recovered, history)
+    return replace(known[made], leftovers=bool(recovered.leftovers))
+
+
+def _made(directory: MemoryDirectory, recovered: Recovered) -> int:
+    """Return a number for what recovery made: its answer, and all files.
+
+    Of what it put aside only the names: nothing reads that again.
+    """
+    files = {
+        (name, b"" if name.startswith(f"{QUARANTINE}/") else bytes(data))
+        for name, data in directory.files.items()
+    }
+    footer = b"" if recovered.footer is None else recovered.footer.encode()
+    return hash((recovered.manifest, recovered.end_lsn, footer, frozenset(files)))
+
+
+def _judged(directory: MemoryDirectory, recovered: Recovered, history: History) -> Outcome:
+    end = recovered.end_lsn
     try:
         seen = records_of(directory, recovered)
     except LogstoreError as error:

@@ -20,6 +20,8 @@ class Profile:
             else zeros.
         garbage: The bytes of a sector that a write changes may come out as anything; those that it
             leaves as they are stay.
+        sick_blocks: A block that was reserved ahead, and of which the first sync fails, stays zeros
+            on the disk, however often the file is written and synced; ext4 is so.
     """
 
     name: str
@@ -28,16 +30,17 @@ class Profile:
     weak_names: bool = False
     stale: bool = False
     garbage: bool = False
+    sick_blocks: bool = False
 
 
 PROFILES: Final = (
-    Profile("ordered", ordered=True),
+    Profile("ordered", ordered=True, sick_blocks=True),
     Profile("weak", weak_names=True),
-    Profile("zeros"),
+    Profile("zeros", sick_blocks=True),
     Profile("stale", stale=True, weak_names=True),
     Profile("garbage", garbage=True, weak_names=True),
     Profile("tear-8", granule=8, weak_names=True),
-    Profile("tear-512", weak_names=True, garbage=True, stale=True),
+    Profile("tear-512", weak_names=True, garbage=True, stale=True, sick_blocks=True),
     Profile("tear-4096", granule=4096, weak_names=True),
 )
 BY_NAME: Final = {profile.name: profile for profile in PROFILES}

@@ -8,15 +8,17 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
 from logstore.segments.recover import recover
-from tests.power.disk import Disk, Possibilities
+from tests.power.disk import Disk
 from tests.power.history import History
 from tests.power.images import Choice, choices
 from tests.power.judging import Outcome, outcome
+from tests.power.possible import Possibilities
 from tests.power.profiles import BY_NAME, PROFILES, Profile
 from tests.power.real import agrees
 from tests.power.recording import EMPTY, Image, RecordedMemory, Trace
@@ -24,6 +26,9 @@ from tests.power.service import Ending, Simulation
 
 RECOVERY: Final = -1
 """In the place of a seed: what is cut is a recovery and nothing behind it."""
+
+SWEEP: Final = 0
+"""In the place of a seed: a generation that stops in order."""
 
 COURSES: Final = (
     (Ending.STOP, Ending.STOP),
@@ -104,6 +109,7 @@ class Generation:
         floor: What was durable before the trace began.
         said: The links that led here.
         outcomes: What became of the images seen so far.
+        judged: The same, by what recovery made of them.
     """
 
     trace: Trace
@@ -112,6 +118,7 @@ class Generation:
     floor: int = 0
     said: str = ""
     outcomes: dict[int, Outcome] = field(default_factory=dict)
+    judged: dict[int, Outcome] = field(default_factory=dict)
 
     def losses(self, profile: Profile, effort: Effort) -> Iterator[tuple[Loss, Image, int]]:
         """Iterate over power losses with what they leave, and what must have been durable."""
@@ -130,7 +137,7 @@ class Generation:
 
     def _cuts(self, profile: Profile) -> Iterator[tuple[int, Possibilities, int]]:
         """Iterate over the moments after which the disk may hold something new."""
-        disk = Disk(self.trace)
+        disk = Disk(self.trace, profile)
         floor = self.floor
         for cut, op in enumerate((None, *self.trace.ops)):
             changed = op is None or disk.apply(cut - 1, op)
@@ -157,7 +164,7 @@ class Generation:
         known = self.outcomes.get(key)
         if known is None:
             count.distinct += 1
-            known = self.outcomes[key] = outcome(image, self.history)
+            known = self.outcomes[key] = outcome(image, self.history, self.judged)
         trouble = known.trouble
         if not trouble and known.end < floor:
             trouble = f"1: the log ends at {known.end}, but {floor} was durable"
@@ -177,6 +184,8 @@ class Explorer:
         self._place = place
         self._effort = effort
         self._numbers = itertools.count(1)
+        self._commands = ThreadPoolExecutor(1, "power command")
+        self._tried: tuple[Future[str], str] | None = None
         self.count = Count()
 
     def generation(
@@ -210,20 +219,42 @@ class Explorer:
         effort, count = self._effort, self.count
         generation = self.generation(seed)
         count.cuts += len(generation.trace.ops) + 1
+        swept = not effort.again
         for loss, image, floor in generation.losses(profile, effort):
             known = generation.judge(loss, image, floor, count)
             if effort.on_disk and count.images % effort.on_disk == 0:
                 self._through_the_command(generation, image, known, loss)
+            if known.leftovers and not swept:
+                swept = True
+                self._sweep(generation, loss, image, known.end)
             if effort.again and count.images % effort.again == 0 and known.end:
                 self._again(generation, loss, image, known.end)
+        self._await_the_command()
+
+    def _sweep(self, first: Generation, loss: Loss, image: Image, end: int) -> None:
+        """Let a service live on what is left; at its end nothing may be there that was dropped."""
+        said = f"{first.said}{loss}/"
+        try:
+            self.generation(SWEEP, image=image, history=first.history, floor=end, said=said)
+        except AssertionError as error:
+            error.add_note(f"replay: LOGSTORE_POWER_LOSS='{said}'")
+            raise
 
     def _through_the_command(
         self, generation: Generation, image: Image, known: Outcome, loss: Loss
     ) -> None:
+        """Begin to try an image with the real command, which takes as long as many in memory."""
+        self._await_the_command()
         path = self._place.with_name(f"{self._place.name}-{next(self._numbers)}")
-        trouble = agrees(path, image, known.end, generation.history)
-        assert not trouble, f"{trouble}\n  replay: LOGSTORE_POWER_LOSS='{generation.said}{loss}'"
-        self.count.on_disk += 1
+        answer = self._commands.submit(agrees, path, image, known.end, generation.history)
+        self._tried = (answer, f"replay: LOGSTORE_POWER_LOSS='{generation.said}{loss}'")
+
+    def _await_the_command(self) -> None:
+        if self._tried is not None:
+            (answer, replay), self._tried = self._tried, None
+            trouble = answer.result()
+            assert not trouble, f"{trouble}\n  {replay}"
+            self.count.on_disk += 1
 
     def _again(self, first: Generation, loss: Loss, image: Image, end: int) -> None:
         """Lose power once more: in the recovery, or in the generation that follows."""
@@ -251,11 +282,13 @@ class Explorer:
         generation: Generation | None = None
         image, floor, said = EMPTY, 0, ""
         for link in text.split("/"):
-            loss = Loss.parse(link)
+            loss = Loss.parse(link) if link else None
             history = generation.history if generation else None
             generation = self.generation(
-                loss.seed, image=image, history=history, floor=floor, said=said
+                loss.seed if loss else SWEEP, image=image, history=history, floor=floor, said=said
             )
+            if loss is None:
+                return
             image, least = generation.image_of(loss)
             floor = generation.judge(loss, image, least, self.count).end
             said += f"{loss}/"

@@ -21,6 +21,8 @@ from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
 from logstore.ring.layout import COMMITTER, SUPERVISOR, SYNCER, State
 from logstore.ring.liveness import LockFile
+from logstore.segments import manifest as manifests
+from logstore.segments.segment import segment_name
 from logstore.workers import committer, compaction, role, segments, startup, syncer
 from logstore.workers.committer import Committer
 from logstore.workers.syncer import Syncer
@@ -135,12 +137,21 @@ class Simulation:
                 drain.close()
                 sync.close()
                 region.unlink(self._name)
+                self._require_nothing_left()
             for log in logs:
                 log.close()
         finally:
             for client in reversed(clients):
                 client.close()
             lock.close()
+
+    def _require_nothing_left(self) -> None:
+        """Check that the committer has removed what compaction has dropped, be it earlier."""
+        manifest = manifests.load(self.directory)
+        assert manifest is not None
+        listed = {segment_name(one.base_lsn) for one in manifest.sealed}
+        there = {name for name in self.directory.names() if name.endswith(".seg")}
+        assert there == listed, f"left behind: {there - listed}; missing: {listed - there}"
 
     def _play(
         self,

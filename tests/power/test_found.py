@@ -12,9 +12,10 @@ from logstore.segments import manifest as manifests
 from logstore.segments.recover import recover
 from logstore.segments.segment import segment_name
 from tests.memory_directory import MemoryDirectory
-from tests.power.disk import Disk, Possibilities
+from tests.power.disk import Disk
 from tests.power.images import choices
 from tests.power.judging import directory_of, image_of
+from tests.power.possible import Possibilities
 from tests.power.profiles import BY_NAME
 from tests.power.recording import EMPTY, RecordedMemory, Trace
 from tests.power.run import Effort, Explorer
@@ -23,7 +24,7 @@ from tests.segments.small_log import SmallLog, flip
 
 def _survives(trace: Trace, since: int) -> list[int]:
     """Recover what every power loss since an op may leave; return where the logs end."""
-    disk = Disk(trace)
+    disk = Disk(trace, BY_NAME["weak"])
     ends = []
     for index, op in enumerate(trace.ops):
         disk.apply(index, op)

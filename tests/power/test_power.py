@@ -5,7 +5,8 @@ A failure prints what replays it:
     LOGSTORE_POWER_LOSS='1:weak:78:0.0.1.1.1' pytest tests/power -k replayed
 
 that is seed, profile, cut and choice of each loss, with a slash between two generations; a seed of
--1 stands for a cut in a recovery. LOGSTORE_POWER_SEED changes the first seed of the runs.
+-1 stands for a cut in a recovery, a slash at the end for a generation that only lives and stops.
+LOGSTORE_POWER_SEED changes the first seed of the runs.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ import pytest
 import logstore
 from logstore.errors import Compacted, InvalidArgument, NotFound, NotWritten
 from tests.conftest import Serve
+from tests.model.parties import There
+from tests.programs.party import Party
 from tests.service import Service
 
 pytestmark = pytest.mark.process
@@ -121,6 +123,39 @@ def test_a_reader_an_open_transaction_and_a_cursor_keep_their_segments(small: Se
         log.delete_cursor("billing")
         log.sync()
         assert log.compact(timeout=10) > 0
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["forgotten", "of the dead"])
+def test_a_transaction_that_is_over_keeps_nothing_though_the_log_never_comes_to_rest(
+    killed: bool, small: Service
+) -> None:
+    there = There(small.name)
+    try:
+        with small.attach() as log:
+            group = log.group("orders")
+            txn = log.transaction("orders")
+            if killed:
+                there.do(Party.begin, 1, "orders")
+                there.do(Party.part, 1, RECORD, None)
+            else:
+                txn.append(RECORD)
+            for _ in range(20):
+                group.append_many([RECORD] * 100)
+            group.checkpoint(up_to=group.status().appended)
+            log.sync()
+            # Always something is on its way, as under load: all is durable at no moment.
+            with log.reserve(8) as first:
+                there.kill()
+                del txn
+                log.compact(timeout=10)
+                assert log.watermarks().start == 4096  # too early to tell
+                second = log.reserve(8)
+            with second:
+                log.wait(first.lsn)
+                log.compact(timeout=10)
+                assert log.watermarks().start > 4096
+    finally:
+        there.kill()
 
 
 @pytest.mark.parametrize("far", [False, True], ids=["in one segment", "over several"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from logstore.errors import Corruption
@@ -22,9 +24,10 @@ def empty_log() -> SmallLog:
     return SmallLog(MemoryDirectory())
 
 
-def recovered_twice(log: SmallLog, **proofs: int) -> Recovered:
+def recovered_twice(log: SmallLog, *, trusted: bool = False, **proofs: int) -> Recovered:
     """Recover, check that everything is sealed, and that doing it again changes nothing."""
-    recovered = recover(log.directory, **proofs)
+    recovers = partial(recover, log.directory, trusted=trusted, **proofs)
+    recovered = recovers()
     manifest = recovered.manifest
     assert manifests.load(log.directory) == manifest
     assert (manifest.clean, manifest.active_base_lsn) == (False, None)
@@ -37,7 +40,7 @@ def recovered_twice(log: SmallLog, **proofs: int) -> Recovered:
             log.directory, segment_name(manifest.sealed[-1].base_lsn)
         )
     before = contents(log.directory)
-    again = recover(log.directory, **proofs)
+    again = recovers()
     assert contents(log.directory) == before
     assert (again.manifest, again.end_lsn, again.footer, again.cut_bytes) == (
         manifest,
@@ -52,7 +55,7 @@ def refused(log: SmallLog, **proofs: int) -> Corruption:
     """Recover, and check that it refuses and touches nothing."""
     before = contents(log.directory)
     with pytest.raises(Corruption) as caught:
-        recover(log.directory, **proofs)
+        recover(log.directory, trusted=False, **proofs)
     assert contents(log.directory) == before
     return caught.value
 

@@ -231,9 +231,22 @@ def test_frames_that_are_not_known_to_be_durable_are_written_again(synced_by: st
     log.put(b"seven")
     log.put(b"eight")
     directory.written.clear()
-    recover(directory, synced_lsn=synced_lsn if synced_by == "region" else 0)
+    recover(directory, synced_lsn=synced_lsn if synced_by == "region" else 0, trusted=True)
     assert (4096 + synced_lsn - 4336, 4096 + log.end_lsn - 4336) in directory.written
     assert min(offset for offset, _ in directory.written if offset) == 4096 + synced_lsn - 4336
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_frames_go_to_a_new_file_unless_the_old_one_is_trusted(trusted: bool) -> None:
+    directory = MemoryDirectory()
+    log = three_segments(directory)
+    log.sync()  # All is durable; what has failed may be the sync of the footer.
+    old = directory.files[log.active]
+    frames = old[: 4096 + log.end_lsn - 4336]
+    assert recovered_twice(log, trusted=trusted).end_lsn == log.end_lsn
+    new = directory.files[log.active]
+    assert (new is old) == trusted
+    assert new[: len(frames)] == frames
 
 
 def test_it_does_the_same_on_a_real_disk(tmp_path: Path) -> None:

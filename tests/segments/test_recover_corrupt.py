@@ -44,7 +44,8 @@ def test_a_bad_frame_below_what_the_region_says_is_corruption(proof: str) -> Non
     bad_lsn = log.records[-1][0]
     flip(log.directory, log.active, 4096 + bad_lsn - 4336 + 33, 3)
     assert refused(log, **{proof: log.end_lsn}).lsn == bad_lsn
-    assert recovered_twice(log, **{proof: bad_lsn}).end_lsn == bad_lsn
+    below = {proof: bad_lsn}
+    assert recovered_twice(log, trusted=False, **below).end_lsn == bad_lsn
 
 
 def test_a_log_that_ends_below_what_the_region_says_is_corruption() -> None:

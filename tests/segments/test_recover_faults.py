@@ -166,6 +166,17 @@ def test_an_error_at_any_call_is_told_by_its_class_and_nothing_is_lost(
 
 
 @pytest.mark.parametrize("make", LOGS)
+def test_what_a_full_disk_had_no_room_for_does_not_take_room(make: Callable[[], SmallLog]) -> None:
+    directory = make().directory
+    assert isinstance(directory, MemoryDirectory)
+    directory.fault = Stop(0, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), {"write"})
+    with pytest.raises(DiskFull):
+        recover(directory)
+    directory.fault = None
+    assert not [name for name in directory.files if "next" in name]
+
+
+@pytest.mark.parametrize("make", LOGS)
 def test_a_disk_that_cannot_be_read_is_refused_and_left_untouched(
     make: Callable[[], SmallLog],
 ) -> None:
