@@ -254,7 +254,11 @@ void ls_fill_batch(struct ls_ring *ring, const struct ls_slot *slot, const struc
         uint8_t *target = ls_payload(ring, lsn);
         uint8_t flags = i + 1 < count ? LS_MORE_OF_BATCH : 0;
 
-        write_header(frame, lsn, slot->seq + i, group, kind, flags, slot->synced);
+        /* The first header has been there since the reservation, and the committer looks at its LSN: it
+         * is not written again, not even with what is there. */
+        if (i > 0)
+            write_header(frame, lsn, slot->seq + i, group, kind, flags, slot->synced);
+        frame->flags = flags;
         clear_padding(target, parts[i].length);
         memcpy(target, parts[i].payload, parts[i].length);
         if (i > 0)
