@@ -298,6 +298,9 @@ void ls_abort(struct ls_ring *ring, uint64_t lsn)
 void ls_discard(struct ls_ring *ring, uint64_t lsn, uint64_t span)
 {
     struct ls_frame *frame = ls_frame_at(ring, lsn);
+
+    if (span < LS_FRAME_HEADER || span > ring->capacity || span % LS_ALIGNMENT != 0)
+        return; /* no frame has that span */
     write_header(frame, lsn, 0, 0, LS_ABORT, 0, 0);
     frame->distance = LS_NO_CLAIM;
     atomic_store_explicit(ls_frame_atomic_word(frame),
