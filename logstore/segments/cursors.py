@@ -84,7 +84,7 @@ class SavedCursor:
         except (ValueError, KeyError) as error:
             raise Corruption(f"the cursor makes no sense: {error}") from error
         # One text for one meaning: whatever is not written exactly so is not ours.
-        if saved.encode() != data or not _is_position(position):
+        if saved.encode() != data or not (_is_position(position) and 0 <= updated < 2**64):
             raise Corruption("the cursor is not in its one right form")
         return saved
 
