@@ -30,13 +30,16 @@ class Poke:
     count: int
     kind: str
 
-    def apply(self, memory: mmap.mmap) -> None:
-        """Change the bytes."""
+    def apply(self, memory: mmap.mmap) -> bool:
+        """Change the bytes; tell whether that made a difference."""
+        changed = False
         for number in range(self.count):
             at = self.offset + number * self.stride
             byte = memory[at]
             values = {"zeros": 0, "ones": 255, "low bit": byte ^ 1, "high bit": byte ^ 128}
             memory[at] = values[self.kind]
+            changed |= memory[at] != byte
+        return changed
 
     def __str__(self) -> str:
         return f"--only {self.offset}:{self.kind}"
@@ -80,10 +83,15 @@ def words_in_use() -> set[int]:
     return {start + byte for start in starts for byte in range(8)}
 
 
-def pokes_of(count: int | None, seed: int, only: str | None) -> Iterator[Poke]:
-    """Iterate over all pokes, or a sample of them, or one."""
+def pokes_of(
+    count: int | None, seed: int, only: str | None, part: tuple[int, int] = (0, 1)
+) -> Iterator[Poke]:
+    """Iterate over all pokes, or a part of them (its number, and how many there are), or a sample,
+    or one."""
     everything = [Poke(*spot, kind) for spot in spots() for kind in KINDS]
-    if only:
+    if part != (0, 1):
+        everything = everything[part[0] :: part[1]]
+    elif only:
         everything = [poke for poke in everything if f"{poke.offset}:{poke.kind}" == only]
     elif count is not None:
         used = words_in_use()
