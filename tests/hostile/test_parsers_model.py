@@ -5,6 +5,8 @@ The same targets as `python -m tools.fuzz` drives for longer, guided by coverage
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,12 +59,34 @@ def test_changed_bytes_are_judged_as_the_second_decoder_does(name: str) -> None:
     target = TARGETS[name]
     seeds = target.seeds()
 
-    @settings(max_examples=200)
+    @settings(max_examples=150)
     @given(st.integers(0, len(seeds) - 1), changes)
     def run(which: int, edits: list[Change]) -> None:
         target.run(changed(seeds, which, edits))
 
     run()
+
+
+FOUND = sorted((Path(__file__).parent / "findings").glob("*/*"))
+
+
+@pytest.mark.parametrize("path", FOUND, ids=[f"{path.parent.name}-{path.name}" for path in FOUND])
+def test_what_was_found_once_is_not_found_again(path: Path) -> None:
+    TARGETS[path.parent.name].run(path.read_bytes())
+
+
+@pytest.mark.parametrize("name", ["scan", "find", "survey", "ring"])
+def test_parsing_keeps_no_memory(name: str) -> None:
+    target = TARGETS[name]
+    inputs = [seed[:cut] for seed in target.seeds() for cut in (len(seed), len(seed) - 9)]
+    usage = []
+    for rounds in (40, 40, 120):
+        for _ in range(rounds):
+            for data in inputs:
+                target.run(data)
+        usage.append(int(Path("/proc/self/statm").read_text().split()[1]))
+    # So much would be 40 bytes for each input.
+    assert usage[2] - usage[1] <= 120 * len(inputs) * 40 // 4096 + 16, usage
 
 
 def test_any_input_at_all_is_taken() -> None:
