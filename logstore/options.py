@@ -100,6 +100,11 @@ class Options:
         return cls(**found)
 
 
+def folder_mode(mode: int) -> int:
+    """Return the permissions of a folder whose files have `mode`: who may read may enter."""
+    return mode | (mode & 0o444) >> 2
+
+
 def parse_size(text: str, *, name: str = "size") -> int:
     """Return the bytes that a text such as "1048576", "64MiB" or "1 GiB" means.
 

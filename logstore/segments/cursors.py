@@ -11,6 +11,7 @@ from logstore.errors import Corruption, IncompatibleFormat, InvalidArgument, Not
 from logstore.files import Directory
 from logstore.format import VERSION
 from logstore.lsn import ALIGNMENT, MAXIMUM_LSN
+from logstore.options import folder_mode
 from logstore.segments import whole_file
 from logstore.segments.whole_file import CRC_LINE_SIZE, crc_line
 
@@ -139,7 +140,7 @@ def save(directory: Directory, saved: SavedCursor, *, mode: int = 0o600) -> None
     path = f"{FOLDER}/{saved.name}"
     with writing(FOLDER):
         if not directory.exists(FOLDER):
-            directory.make_directory(FOLDER, mode | (mode & 0o444) >> 2)
+            directory.make_directory(FOLDER, folder_mode(mode))
             directory.sync()
     whole_file.replace(
         directory,

@@ -12,7 +12,6 @@ from logstore.ring._ring import LAYOUT
 from logstore.ring.layout import CLIENTS, GROUPS, HEADER_SIZE, TRANSACTIONS
 
 KINDS: Final = ("zeros", "ones", "low bit", "high bit")
-_PAGE: Final = 4096
 _USED: Final = {"groups": 2, "clients": 5, "transactions": 1}
 _TABLES: Final = {
     "groups": ("group.size", GROUPS),
@@ -48,25 +47,33 @@ class Poke:
 def spots() -> list[tuple[int, int, int]]:
     """List (offset, stride, count) that together cover the whole header.
 
-    Entries of a table that nobody uses are all alike, so the same byte of all is changed at once.
+    Entries of a table that nobody uses are all alike, so the same byte of all is changed at once;
+    and so are all bytes of a stretch between two pages of fields.
     """
     found = []
     tables = {LAYOUT[name]: name for name in _TABLES}
     end = LAYOUT["transactions"] + LAYOUT["transaction.size"] * TRANSACTIONS
+    nothing = {
+        LAYOUT["identity.directory"] + LAYOUT["directory.size"]: LAYOUT["owner"],
+        LAYOUT["syncer_restarts"] + 8: LAYOUT["groups"],
+    }
     offset = 0
     while offset < end:
-        if offset not in tables:
+        if offset in nothing:
+            found.append((offset, 1, nothing[offset] - offset))
+            offset = nothing[offset]
+        elif offset not in tables:
             found.append((offset, 0, 1))
             offset += 1
-            continue
-        name = tables[offset]
-        size, entries = LAYOUT[_TABLES[name][0]], _TABLES[name][1]
-        used = _USED[name]
-        found += [(offset + at, 0, 1) for at in range(used * size)]
-        found += [(offset + used * size + at, size, entries - used) for at in range(size)]
-        offset += size * entries
+        else:
+            name = tables[offset]
+            size, entries = LAYOUT[_TABLES[name][0]], _TABLES[name][1]
+            used = _USED[name]
+            found += [(offset + at, 0, 1) for at in range(used * size)]
+            found += [(offset + used * size + at, size, entries - used) for at in range(size)]
+            offset += size * entries
     # Behind the last table is nothing up to the ring.
-    return found + [(end + at, _PAGE, (HEADER_SIZE - end) // _PAGE) for at in range(_PAGE)]
+    return [*found, (end, 1, HEADER_SIZE - end)]
 
 
 def words_in_use() -> set[int]:
