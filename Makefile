@@ -29,6 +29,7 @@ check: $(STAMP) ## format, lint, floors, sizes, types, stubs, fast tests: about 
 	@$(PY) tools/check.py
 
 check-all: $(STAMP) ## check, and process, crash, slow and sanitizer runs
+	@$(PY) -m pip install --quiet --disable-pip-version-check atheris || true # the step fuzz says what it lacks
 	@$(PY) tools/check.py --all
 
 bench: $(STAMP) ## the benchmarks with the peers, short form (BENCH_ARGS=...)

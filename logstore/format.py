@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from logstore.errors import Corruption, IncompatibleFormat
 from logstore.frames import crc32c
-from logstore.lsn import ALIGNMENT
+from logstore.lsn import ALIGNMENT, FIRST_LSN, MAXIMUM_LSN
 
 VERSION: Final = 1
 """The version of everything on disk; any change of a byte makes a new one."""
@@ -240,7 +240,9 @@ class SegmentHeader:
             raise IncompatibleFormat(f"segment format {version} is not known here, only {VERSION}")
         if incompatible:
             raise IncompatibleFormat(f"segment needs unknown features 0x{incompatible:08x}")
-        if reserved or base_lsn % ALIGNMENT or previous_end_lsn > base_lsn:
+        if base_lsn % ALIGNMENT or not FIRST_LSN <= base_lsn <= MAXIMUM_LSN:
+            raise Corruption(f"a segment cannot begin at {base_lsn}")
+        if reserved or previous_end_lsn > base_lsn:
             raise Corruption("the fields of a segment's header contradict each other")
         return cls(
             uuid=uuid,

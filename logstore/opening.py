@@ -36,7 +36,9 @@ def open(
         retain_bytes: Drop the oldest segments, needed or not, while the log has more; 0: never.
         retain_age_s: Drop segments whose records are all older, needed or not; 0: never. Neither
             drops what a reader, a cursor or an open transaction needs.
-        mode: Permissions, 0o600 or 0o660.
+        mode: Permissions of files and shared memory: 0o600 (the owner alone), 0o640 (the group of
+            the process that starts the service reads) or 0o660 (it appends as well). A data
+            directory that is made now can be entered accordingly.
         recovery: What to do about damage. "strict" refuses, and names the place; "tail" accepts
             the loss of the log's end; "salvage" keeps everything that is sound. What is taken out
             goes to `quarantine/`; see `repair`.

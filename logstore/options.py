@@ -33,7 +33,9 @@ ENVIRONMENT: Final = {
 _SIZE_UNITS: Final = {"": 1, "b": 1, "kib": KIB, "mib": MIB, "gib": GIB}
 _TIME_UNITS: Final = {"": 1.0, "s": 1.0, "ms": 0.001, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _A_TIME: Final = "seconds or a time such as 10ms, 30s, 5min, 2h or 7d"
-_SIZE: Final = re.compile(r"\s*(\d+)\s*([a-z]*)\s*", re.ASCII | re.IGNORECASE)
+# As many digits as 63 bits have: Python refuses to convert thousands of them, in its own words.
+_SIZE: Final = re.compile(r"\s*(\d{1,19})\s*([a-z]*)\s*", re.ASCII | re.IGNORECASE)
+_HIGHEST: Final = 2**63 - 1
 _TIME: Final = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", re.ASCII | re.IGNORECASE)
 _MODE: Final = re.compile(r"\s*(?:0o?)?([0-7]+)\s*", re.ASCII | re.IGNORECASE)
 
@@ -98,6 +100,11 @@ class Options:
         return cls(**found)
 
 
+def folder_mode(mode: int) -> int:
+    """Return the permissions of a folder whose files have `mode`: who may read may enter."""
+    return mode | (mode & 0o444) >> 2
+
+
 def parse_size(text: str, *, name: str = "size") -> int:
     """Return the bytes that a text such as "1048576", "64MiB" or "1 GiB" means.
 
@@ -125,6 +132,9 @@ def parse_seconds(text: str, *, name: str = "time") -> float:
 
 
 def _checked(key: str, value: object, label: str) -> object:
+    if isinstance(value, int) and abs(value) > _HIGHEST:
+        # Python refuses to show a number of so many digits as it may have.
+        raise InvalidArgument(f"{label} is a number of more than 63 bits")
     return _CHECKS[key](value, label)
 
 
@@ -171,7 +181,7 @@ def _linger(value: object, label: str) -> float | None:
 
 def _retain_bytes(value: object, label: str) -> int:
     size = _integer(value, label)
-    if size < 0:
+    if not 0 <= size <= _HIGHEST:
         raise InvalidArgument(f"{label} must be bytes from 0 on (0: no limit), not {value!r}")
     return size
 
@@ -183,9 +193,10 @@ def _retain_age(value: object, label: str) -> float:
 def _mode(value: object, label: str) -> int:
     match = _MODE.fullmatch(value) if isinstance(value, str) else None
     mode = int(match[1], 8) if match else value
-    if not isinstance(mode, int) or mode not in (0o600, 0o660):
+    if not isinstance(mode, int) or mode not in (0o600, 0o640, 0o660):
         raise InvalidArgument(
-            f"{label} must be 0o600 (the owner) or 0o660 (owner and group), not {value!r}"
+            f"{label} must be 0o600 (the owner), 0o640 (the group reads) or 0o660 (the group "
+            f"writes, too), not {value!r}"
         )
     return mode
 
@@ -225,7 +236,7 @@ def _from_file(directory_path: str | os.PathLike[str]) -> dict[str, object]:
     file_type = msgspec.defstruct("File", fields, forbid_unknown_fields=True)
     try:
         file = msgspec.convert(tomllib.loads(text.decode()), file_type)
-    except (ValueError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
         path = os.path.join(directory_path, OPTIONS_FILE)
         raise InvalidArgument(f"{OPTIONS_FILE}: {error}", path=path) from error
     found = msgspec.structs.asdict(file)

@@ -14,6 +14,7 @@ from logstore import errors
 from logstore.disk_errors import writing
 from logstore.errors import InUse, LogstoreError, NotFound, NotRunning
 from logstore.files import Directory
+from logstore.options import Options, folder_mode
 from logstore.ring import region
 from logstore.ring.client import Client
 from logstore.ring.layout import SUPERVISOR, State
@@ -137,9 +138,10 @@ def start(path: Path, *, name: str | None, flags: dict[str, object]) -> None:
     """
     if path.is_symlink() and not path.exists():
         raise NotFound("the data directory is a link to nothing", path=path)
-    with writing("the data directory"), Directory.open(path, create=True):
-        pass  # so that its log has a place
     given = {key: value for key, value in flags.items() if value is not None}
+    mode = folder_mode(Options.load(path, **given).mode)
+    with writing("the data directory"), Directory.open(path, create=True, mode=mode):
+        pass  # so that its log has a place
     reader, writer = os.pipe()
     # -P: what lies in the caller's working directory is not to be imported by the service.
     command = [sys.executable, "-P", "-m", "logstore.workers.supervisor", str(path)]

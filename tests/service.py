@@ -101,7 +101,7 @@ class Service:
 
     def try_start(self) -> dict[str, object] | None:
         """Start the supervisor and return its answer: {} if it is up, None if there was none."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         reader, writer = os.pipe()
         command = [*self.wrapper, sys.executable, "-m", "logstore.workers.supervisor"]
         command += [str(self.path)]

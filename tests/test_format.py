@@ -167,8 +167,20 @@ def test_a_sound_header_of_a_newer_version_is_incompatible(offset: int, new: byt
 
 @pytest.mark.parametrize(
     ("offset", "new"),
-    [(10, b"\x01"), (56, b"\x01"), (64, struct.pack("<Q", 8200))],
-    ids=["reserved field set", "base not aligned", "previous end behind the base"],
+    [
+        (10, b"\x01"),
+        (56, b"\x01"),
+        (64, struct.pack("<Q", 8200)),
+        (56, struct.pack("<QQ", 0, 0)),
+        (56, struct.pack("<Q", 2**63)),
+    ],
+    ids=[
+        "reserved field set",
+        "base not aligned",
+        "previous end behind the base",
+        "base before the first LSN",
+        "base behind the last LSN",
+    ],
 )
 def test_a_sound_header_that_contradicts_itself_is_corrupt(offset: int, new: bytes) -> None:
     with pytest.raises(Corruption):

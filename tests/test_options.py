@@ -63,6 +63,9 @@ def test_other_texts_are_no_time(text: str) -> None:
         parse_seconds(text)
 
 
+MODES = "0o600 (the owner), 0o640 (the group reads) or 0o660 (the group writes, too)"
+
+
 @pytest.mark.parametrize(
     ("key", "value", "allowed"),
     [
@@ -79,10 +82,10 @@ def test_other_texts_are_no_time(text: str) -> None:
         ("sync_interval_s", float("nan"), "from 0 to 60 seconds"),
         ("sync_interval_s", False, "seconds or a time"),
         ("linger_s", -1, "from 0 to 86400 seconds"),
-        ("mode", 0o666, "0o600 (the owner) or 0o660 (owner and group)"),
-        ("mode", 600, "0o600 (the owner) or 0o660 (owner and group)"),
-        ("mode", "rw", "0o600 (the owner) or 0o660 (owner and group)"),
-        ("mode", None, "0o600 (the owner) or 0o660 (owner and group)"),
+        ("mode", 0o666, MODES),
+        ("mode", 600, MODES),
+        ("mode", "rw", MODES),
+        ("mode", None, MODES),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_name_and_what_is_allowed(
@@ -96,6 +99,7 @@ def test_a_wrong_value_is_refused_with_its_name_and_what_is_allowed(
 def test_the_smallest_and_largest_values_are_allowed() -> None:
     Options(ring_size=64 * KIB, segment_size=8 * KIB, sync_interval_s=0.0, mode=0o660, linger_s=0)
     Options(ring_size=GIB, segment_size=16 * GIB, sync_interval_s=60.0, linger_s=86400.0)
+    Options(mode=0o640, retain_bytes=2**63 - 1)
 
 
 def test_without_any_place_the_defaults_hold(tmp_path: Path) -> None:
@@ -144,6 +148,11 @@ def test_an_unknown_flag_is_refused_with_the_known_ones(tmp_path: Path) -> None:
         ("ring_size = 5", "ring_size in logstore.toml must be a power of two"),
         ("ring_size = ", "Invalid value"),
         ("a = '\xff'", "codec can't decode"),
+        ("a = " + "[" * 5000, "recursion"),
+        ("retain_bytes = '" + "9" * 5000 + "'", "retain_bytes in logstore.toml must be bytes or"),
+        ("retain_bytes = 9223372036854775808", "a number of more than 63 bits"),
+        ("retain_bytes = '8796093022208 MiB'", "must be bytes from 0 on"),
+        ("linger_s = 0x" + "f" * 5000, "linger_s"),
     ],
 )
 def test_a_wrong_file_is_refused_with_the_place(tmp_path: Path, text: str, message: str) -> None:

@@ -47,6 +47,7 @@ STEPS = (
     Step("wheel", (PYTHON, "tools/wheel_check.py"), long=True),
     Step("thread-sanitizer", (PYTHON, "tools/sanitize.py", "thread"), long=True),
     Step("address-sanitizer", (PYTHON, "tools/sanitize.py", "address"), long=True),
+    Step("fuzz", (PYTHON, "-m", "tools.fuzz", "--seconds", "20"), long=True),
 )
 
 NO_TESTS_COLLECTED = 5

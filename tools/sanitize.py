@@ -16,6 +16,7 @@ import sys
 import sysconfig
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +72,30 @@ def run_stress(checks: str) -> int:
         return code
 
 
-def build_module(module: dict[str, Any], tree: Path) -> int:
-    """Compile one extension of pyproject.toml into the scratch tree, under both sanitizers."""
+def copy_tree(tree: Path) -> None:
+    """Copy what is needed to run the library and its tests, without anything that was built."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("*.so", "__pycache__")
+            shutil.copytree(source, tree / name, symlinks=True, ignore=ignored)
+        else:
+            shutil.copy(source, tree / name)
+
+
+def build_module(
+    module: dict[str, Any],
+    tree: Path,
+    compiler: Sequence[str] = COMPILER,
+    checks: str = "address,undefined",
+) -> int:
+    """Compile one extension of pyproject.toml into a copy of the tree, under sanitizers."""
     target = tree / (module["name"].replace(".", "/") + ".abi3.so")
     defines = [f"-D{name}={value}" for name, value in module.get("define-macros", [])]
     includes = [f"-I{path}" for path in module.get("include-dirs", [])]
     flags = ["-g", "-O1", "-fPIC", "-shared", "-fno-omit-frame-pointer"]
-    checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
-    command = [*COMPILER, *module.get("extra-compile-args", []), *flags, *checks, *defines]
+    flags += [f"-fsanitize={checks}", "-fno-sanitize-recover=undefined"]
+    command = [*compiler, *module.get("extra-compile-args", []), *flags, *defines]
     command += [*includes, "-I" + sysconfig.get_path("include"), *module["sources"]]
     command += ["-o", str(target), *(f"-l{name}" for name in module.get("libraries", []))]
     return call(command, tree)
@@ -92,13 +109,7 @@ def run_address(pytest_arguments: list[str]) -> int:
         return 1
     with tempfile.TemporaryDirectory(prefix="logstore-asan-") as scratch:
         tree = Path(scratch)
-        for name in COPIED:
-            source = ROOT / name
-            if source.is_dir():
-                ignored = shutil.ignore_patterns("*.so", "__pycache__")
-                shutil.copytree(source, tree / name, symlinks=True, ignore=ignored)
-            else:
-                shutil.copy(source, tree / name)
+        copy_tree(tree)
         for module in extensions():
             code = build_module(module, tree)
             if code:

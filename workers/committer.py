@@ -11,10 +11,9 @@ import sys
 import time
 from typing import Final
 
-from logstore.errors import LogstoreError
+from logstore.errors import Corruption, LogstoreError
 from logstore.files import Directory
 from logstore.format import FRAME_HEADER_SIZE, FrameHeader, Kind, encode_mark, span
-from logstore.frames import resync
 from logstore.points import point
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
@@ -167,16 +166,18 @@ class Committer:
         """Replace a damaged frame by an abort frame, up to the next good one if its size is bad.
 
         Only whoever may write the ring can have damaged it. Others' records are not to suffer.
+
+        Raises:
+            Corruption: What is left has no room for a frame: the head is not where it was.
         """
-        head = self._ring.load(LAYOUT["head"])
         start = at & (self._ring.capacity - 1)
-        with self._memory[start : start + head - at] as rest:
-            header = FrameHeader.decode(bytes(rest[:FRAME_HEADER_SIZE]))
-            end = at + span(header.payload_length) if header.size > 0 else at
-            if header.lsn != at or not at < end <= head:
-                behind = at + FRAME_HEADER_SIZE
-                found = resync(rest[behind - at :], behind, self._client.identity.salt, head)
-                end = found if found >= 0 else head
+        header = FrameHeader.decode(bytes(self._memory[start : start + FRAME_HEADER_SIZE]))
+        behind = at + FRAME_HEADER_SIZE
+        end = at + span(header.payload_length) if header.size > 0 and header.lsn == at else behind
+        if end < behind or self._ring.next_boundary(end) != end:
+            end = self._ring.next_boundary(behind)
+        if end < behind:
+            raise Corruption(f"{end - at} bytes in the ring belong to no frame", lsn=at)
         logger.error("a record at LSN %d was damaged in the ring; it is dropped", at)
         self._ring.discard(at, end - at)
 

@@ -22,7 +22,7 @@ from logstore import status
 from logstore.disk_errors import writing
 from logstore.errors import InUse, LogstoreError, NotRunning
 from logstore.files import Directory
-from logstore.options import Options
+from logstore.options import Options, folder_mode
 from logstore.points import point
 from logstore.ring import region
 from logstore.ring._ring import LAYOUT
@@ -52,7 +52,7 @@ class Supervisor:
             LogstoreError: The log cannot be recovered; see `startup.start`.
         """
         with writing("the data directory"):
-            self.directory = Directory.open(path, create=True)
+            self.directory = Directory.open(path, create=True, mode=folder_mode(options.mode))
         try:
             self._lock = LockFile(self.directory.path, mode=options.mode)
         except BaseException:

@@ -35,7 +35,11 @@ from logstore.options import Options
     metavar="MODE",
     help="About damage: strict (refuse), tail (lose the log's end), salvage (keep what is sound).",
 )
-@click.option("--mode", metavar="MODE", help="600: the owner alone; 660: the group as well.")
+@click.option(
+    "--mode",
+    metavar="MODE",
+    help="600: the owner alone; 640: the group reads; 660: it appends, too.",
+)
 def command(
     directory: Path,
     name: str | None,

@@ -10,6 +10,7 @@ from logstore.disk_errors import reading, writing
 from logstore.errors import Corruption
 from logstore.files import Directory
 from logstore.frames import crc32c
+from logstore.lsn import ALIGNMENT, MAXIMUM_LSN
 from logstore.segments.ranges import RangeSet
 
 FOLDER: Final = "snapshots"
@@ -74,14 +75,24 @@ def load(directory: Directory, group: str) -> Snapshot | None:
             data = directory.read(fd, directory.size(name), 0)
         finally:
             directory.close_file(fd)
+    try:
+        return _decode(data)
+    except Corruption as error:
+        error.path = directory.path / name
+        raise
+
+
+def _decode(data: bytes) -> Snapshot:
     body = data[: -_CRC.size]
     if len(data) < _HEAD.size + _CRC.size or _CRC.pack(crc32c(body)) != data[-_CRC.size :]:
-        raise Corruption("the snapshot is damaged", path=directory.path / name)
+        raise Corruption("the snapshot is damaged")
     magic, resume_lsn, length = _HEAD.unpack_from(body)
     if magic != _MAGIC:
-        raise Corruption("this is no snapshot", path=directory.path / name)
-    applied, _ = RangeSet.decode(body, _HEAD.size)
-    return Snapshot(resume_lsn, applied, body[_HEAD.size + length :])
+        raise Corruption("this is no snapshot")
+    applied, end = RangeSet.decode(body, _HEAD.size)
+    if end != _HEAD.size + length or resume_lsn % ALIGNMENT or resume_lsn > MAXIMUM_LSN:
+        raise Corruption("the fields of a snapshot contradict each other")
+    return Snapshot(resume_lsn, applied, body[end:])
 
 
 def _name(group: str) -> str:

@@ -161,8 +161,11 @@ class Ring:
     def abort_dead(self, lsn: int, /) -> None:
         """Turn a dead owner's in-flight frame into an abort frame. Committer only."""
 
+    def next_boundary(self, lsn: int, /) -> int:
+        """Return where the next sound frame or one in flight begins, from `lsn` on; or the head."""
+
     def discard(self, lsn: int, span: int, /) -> None:
-        """Replace damaged bytes by one abort frame. Committer or salvage only."""
+        """Replace damaged bytes by one abort frame, if they have room for one. Committer only."""
 
     def advance(self, level: int, to: int, /) -> None:
         """Move a watermark on and wake who waits for it."""

@@ -26,6 +26,18 @@ PyObject *ring_abort_dead(RingObject *self, PyObject *lsn)
     Py_RETURN_NONE;
 }
 
+/* next_boundary(lsn) -> where the next frame begins, or the head */
+PyObject *ring_next_boundary(RingObject *self, PyObject *lsn)
+{
+    unsigned long long from = PyLong_AsUnsignedLongLong(lsn);
+    uint64_t end = atomic_load_explicit(&self->ring.region->head, memory_order_acquire);
+    if (PyErr_Occurred())
+        return NULL;
+    if (from % LS_ALIGNMENT != 0 || end - from > self->ring.capacity)
+        return PyLong_FromUnsignedLongLong(end);
+    return PyLong_FromUnsignedLongLong(ls_next_boundary(&self->ring, from, end));
+}
+
 /* discard(lsn, span): replace what a hostile or broken writer left by an abort frame. */
 PyObject *ring_discard(RingObject *self, PyObject *args)
 {

@@ -13,6 +13,35 @@ static int sound(const struct ls_ring *ring, uint64_t lsn, uint64_t word, uint64
            ls_frame_check(frame, end - lsn, lsn, end, ring->salt, &header) == LS_FRAME_OK;
 }
 
+/* Does something begin at `lsn` that may be a frame: one in flight, or a published one that is sound, or
+ * what is not reserved yet? */
+static int boundary(const struct ls_ring *ring, uint64_t lsn, uint64_t end)
+{
+    struct ls_frame *frame = ls_frame_at(ring, lsn);
+    return lsn == end ||
+           (end - lsn >= LS_FRAME_HEADER &&
+            sound(ring, lsn, atomic_load_explicit(ls_frame_atomic_word(frame), memory_order_acquire), end, 1));
+}
+
+uint64_t ls_next_boundary(const struct ls_ring *ring, uint64_t lsn, uint64_t end)
+{
+    while (lsn < end && !boundary(ring, lsn, end))
+        lsn += LS_ALIGNMENT;
+    return lsn;
+}
+
+/* Is the stretch between the end of a frame and the next one too short for a frame?  Then the frame has
+ * not the size that was reserved for it: its writer changed it, and made the checksum right. */
+static int leaves_sliver(const struct ls_ring *ring, uint64_t next, uint64_t end)
+{
+    if (next == end || ls_frame_at(ring, next)->lsn == next)
+        return 0;
+    for (uint64_t at = next + LS_ALIGNMENT; at < next + LS_FRAME_HEADER && at <= end; at += LS_ALIGNMENT)
+        if (boundary(ring, at, end))
+            return 1;
+    return 0;
+}
+
 /* Find the longest run of whole published frames and whole batches that begins at `from`, has at most
  * `most` bytes unless its first batch alone is longer, and ends at a frame boundary.  With `verify`,
  * checksums are checked as well. */
@@ -44,6 +73,10 @@ void ls_walk(const struct ls_ring *ring, uint64_t from, uint64_t most, int verif
             break;
         }
         next = lsn + ls_span((uint64_t)(uint32_t)word - 1);
+        if (verify && leaves_sliver(ring, next, end)) {
+            extent->stop = LS_STOP_DAMAGED;
+            break;
+        }
         if (next - from > most && extent->to > from) {
             extent->stop = LS_STOP_LIMIT;
             break;

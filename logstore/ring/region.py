@@ -215,9 +215,10 @@ def attach(name: str, *, read_only: bool = False) -> tuple[Ring, Identity]:
     except FileNotFoundError as error:
         raise NotRunning(f"the log {name!r} is just starting or stopping") from error
     except PermissionError as error:
-        raise PermissionDenied(
-            f"cannot open the semaphore of {name!r}", path=place, errno=error.errno
-        ) from error
+        if isinstance(error, PermissionDenied):
+            raise
+        told = f"cannot open the semaphore of {name!r}"
+        raise PermissionDenied(told, path=place, errno=error.errno) from error
     finally:
         os.close(fd)
 
@@ -284,8 +285,7 @@ def _group_may(found: os.stat_result) -> bool:
 
 
 def _text(header: bytes, field: str) -> str:
-    offset = LAYOUT[f"identity.{field}"]
-    raw = header[offset : offset + LAYOUT[f"{field}.size"]]
+    raw = header[LAYOUT[f"identity.{field}"] :][: LAYOUT[f"{field}.size"]]
     return os.fsdecode(raw.split(b"\0", 1)[0])
 
 

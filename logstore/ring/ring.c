@@ -254,7 +254,11 @@ void ls_fill_batch(struct ls_ring *ring, const struct ls_slot *slot, const struc
         uint8_t *target = ls_payload(ring, lsn);
         uint8_t flags = i + 1 < count ? LS_MORE_OF_BATCH : 0;
 
-        write_header(frame, lsn, slot->seq + i, group, kind, flags, slot->synced);
+        /* The first header has been there since the reservation, and the committer looks at its LSN: it
+         * is not written again, not even with what is there. */
+        if (i > 0)
+            write_header(frame, lsn, slot->seq + i, group, kind, flags, slot->synced);
+        frame->flags = flags;
         clear_padding(target, parts[i].length);
         memcpy(target, parts[i].payload, parts[i].length);
         if (i > 0)
@@ -294,6 +298,9 @@ void ls_abort(struct ls_ring *ring, uint64_t lsn)
 void ls_discard(struct ls_ring *ring, uint64_t lsn, uint64_t span)
 {
     struct ls_frame *frame = ls_frame_at(ring, lsn);
+
+    if (span < LS_FRAME_HEADER || span > ring->capacity || span % LS_ALIGNMENT != 0)
+        return; /* no frame has that span */
     write_header(frame, lsn, 0, 0, LS_ABORT, 0, 0);
     frame->distance = LS_NO_CLAIM;
     atomic_store_explicit(ls_frame_atomic_word(frame),

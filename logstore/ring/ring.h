@@ -254,6 +254,7 @@ struct ls_extent {
 void ls_walk(const struct ls_ring *ring, uint64_t from, uint64_t most, int verify,
              struct ls_extent *extent);
 int ls_sound(const struct ls_ring *ring);
+uint64_t ls_next_boundary(const struct ls_ring *ring, uint64_t lsn, uint64_t end);
 void ls_advance_published(struct ls_ring *ring, uint64_t to);
 void ls_advance_written(struct ls_ring *ring, uint64_t to);
 void ls_advance_synced(struct ls_ring *ring, uint64_t to);

@@ -128,7 +128,7 @@ def _decode_checkpoints(catalog: Catalog, data: bytes) -> int:
         group, total, key = _PARTIAL.unpack_from(data, offset)
         done, offset = RangeSet.decode(data, offset + _PARTIAL.size)
         covered, offset = RangeSet.decode(data, offset)
-        if not (before < (group, key) and covered):
+        if not (before < (group, key) and group <= 0xFFFF and covered):
             raise Corruption("what is checkpointed in part is not in order")
         before = (group, key)
         catalog.partial[before] = Partial(total, done, covered)

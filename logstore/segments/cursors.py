@@ -11,6 +11,7 @@ from logstore.errors import Corruption, IncompatibleFormat, InvalidArgument, Not
 from logstore.files import Directory
 from logstore.format import VERSION
 from logstore.lsn import ALIGNMENT, MAXIMUM_LSN
+from logstore.options import folder_mode
 from logstore.segments import whole_file
 from logstore.segments.whole_file import CRC_LINE_SIZE, crc_line
 
@@ -84,7 +85,7 @@ class SavedCursor:
         except (ValueError, KeyError) as error:
             raise Corruption(f"the cursor makes no sense: {error}") from error
         # One text for one meaning: whatever is not written exactly so is not ours.
-        if saved.encode() != data or not _is_position(position):
+        if saved.encode() != data or not (_is_position(position) and 0 <= updated < 2**64):
             raise Corruption("the cursor is not in its one right form")
         return saved
 
@@ -139,7 +140,7 @@ def save(directory: Directory, saved: SavedCursor, *, mode: int = 0o600) -> None
     path = f"{FOLDER}/{saved.name}"
     with writing(FOLDER):
         if not directory.exists(FOLDER):
-            directory.make_directory(FOLDER, mode | (mode & 0o444) >> 2)
+            directory.make_directory(FOLDER, folder_mode(mode))
             directory.sync()
     whole_file.replace(
         directory,

@@ -10,7 +10,7 @@ from logstore.disk_errors import reading
 from logstore.errors import Corruption, IncompatibleFormat
 from logstore.files import Directory
 from logstore.format import IGNORABLE, Kind, SegmentHeader
-from logstore.frames import SHORT, Record, Survey, scan
+from logstore.frames import SHORT, UNKNOWN_KIND, Record, Survey, scan
 from logstore.payloads import PART_PREFIX_SIZE, part_transaction
 from logstore.segments.catalog import Catalog
 from logstore.segments.catalog_sections import catalog_of
@@ -159,6 +159,9 @@ def scanned(
     while lsn < end_lsn:
         data = directory.read(fd, min(size, end_lsn - lsn), header.offset_of(lsn))
         records, next_lsn, verdict = scan(data, lsn, header.salt, end_lsn, [], kinds=kinds)
+        if verdict == UNKNOWN_KIND:
+            error = IncompatibleFormat("this frame's kind is not known")
+            raise placed(error, header, next_lsn)
         if next_lsn == lsn:
             if verdict != SHORT or len(data) < size:
                 raise placed(Corruption("the frame here has changed"), header, lsn)

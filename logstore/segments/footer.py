@@ -147,6 +147,8 @@ class Footer:
         if magic != TRAILER_MAGIC or length != len(data) or any(p % ALIGNMENT for p in positions):
             raise Corruption("the fields of a footer's trailer contradict each other")
         sections = list(_sections(whole[len(FOOTER_MAGIC) : len(data) - TRAILER_SIZE]))
+        if len({section.type for section in sections}) < len(sections):
+            raise Corruption("a footer has the same section twice")
         return cls(
             base_lsn=base_lsn,
             end_lsn=end_lsn,

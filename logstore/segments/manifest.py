@@ -11,7 +11,7 @@ from logstore.disk_errors import writing
 from logstore.errors import Corruption, IncompatibleFormat, InvalidArgument
 from logstore.files import Directory
 from logstore.format import VERSION
-from logstore.lsn import ALIGNMENT, FIRST_LSN
+from logstore.lsn import ALIGNMENT, FIRST_LSN, MAXIMUM_LSN
 from logstore.segments import whole_file
 from logstore.segments.whole_file import CRC_LINE_SIZE, crc_line
 
@@ -151,10 +151,14 @@ class Manifest:
         positions += [position for one in self.sealed for position in (one.base_lsn, one.end_lsn)]
         if self.active_base_lsn is not None:
             positions.append(self.active_base_lsn)
-        if len(self.uuid) != 16 or self.epoch < 0 or positions != sorted(positions):
+        checksums = [crc for one in self.sealed for crc in (one.digest, one.header_crc)]
+        if len(self.uuid) != 16 or positions != sorted(positions):
             raise Corruption("the manifest contradicts itself")
-        if self.start_lsn < 0 or any(at % ALIGNMENT for at in (self.start_lsn, *positions)):
-            raise Corruption("the manifest names a position that is none")
+        if not 0 <= self.epoch < 2**64 or not all(0 <= crc < 2**32 for crc in checksums):
+            raise Corruption("the manifest has a number that is too large")
+        for lsn in (self.start_lsn, *positions):
+            if not 0 <= lsn <= MAXIMUM_LSN or lsn % ALIGNMENT:
+                raise Corruption("the manifest names a position that is none")
 
 
 def create(directory: Directory, name: str) -> Manifest:

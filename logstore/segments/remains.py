@@ -9,9 +9,10 @@ from logstore.errors import Corruption
 from logstore.files import Directory
 from logstore.format import FRAME_HEADER_SIZE, SegmentHeader
 from logstore.frames import Survey
+from logstore.segments.catalog_sections import catalog_of
 from logstore.segments.footer import Footer, footer_from
 from logstore.segments.repairs import Hole
-from logstore.segments.segment import segment_name
+from logstore.segments.segment import placed, segment_name
 from logstore.segments.survey import capacity_lsn, data_end, next_frame, survey_segment
 
 
@@ -59,6 +60,7 @@ def examine(directory: Directory, header: SegmentHeader, name: str, end_lsn: int
         end_lsn: Where its frames must end, if anybody says so.
 
     Raises:
+        Corruption: Its frames are valid, and cannot be all that were there.
         IncompatibleFormat: A newer version wrote its footer.
         ReadFailed, PermissionDenied: It could not be read.
     """
@@ -80,9 +82,11 @@ def examine(directory: Directory, header: SegmentHeader, name: str, end_lsn: int
 
 def _sound_footer(directory: Directory, fd: int, header: SegmentHeader) -> Footer | None:
     try:
-        return footer_from(directory, fd, segment_name(header.base_lsn))
+        footer = footer_from(directory, fd, segment_name(header.base_lsn))
+        catalog_of(footer)  # What it says of the records has to make sense, too.
     except Corruption:
         return None
+    return footer
 
 
 def _runs(
@@ -101,8 +105,16 @@ def _runs(
         found = next_frame(directory, fd, header, lsn + FRAME_HEADER_SIZE, min(stop, capacity))
         if found < 0:
             if known is not None:
+                _require_room(header, lsn, stop)
                 holes.append(Hole(lsn, stop))
             break
         holes.append(Hole(lsn, found))
         lsn = found
     return runs, holes
+
+
+def _require_room(header: SegmentHeader, lsn: int, end_lsn: int) -> None:
+    """Refuse a hole that no frame fills: damage makes none, but wrong bytes with a checksum do."""
+    if end_lsn - lsn < FRAME_HEADER_SIZE:
+        text = f"{end_lsn - lsn} bytes are left here up to the end, too few for a frame"
+        raise placed(Corruption(text), header, lsn)

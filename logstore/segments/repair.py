@@ -8,6 +8,7 @@ in a new segment behind everything that may ever have been written: no LSN and n
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 from logstore.errors import Corruption
@@ -225,6 +226,10 @@ def _holes(found: Sorted, remains: list[Remains]) -> list[Hole]:
                 holes.append(
                     Hole(base, min([after for after in bases if after > base], default=end))
                 )
+        # But compaction keeps the one before a segment that is not sealed.
+        for before, one in pairwise(remains):
+            if one.footer is None and before.end_lsn < one.base_lsn:
+                holes.append(Hole(before.end_lsn, one.base_lsn))
         return holes
     frontier = found.manifest.sealed_end_lsn
     end = frontier

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Self
 
 from logstore.errors import Corruption
 from logstore.files import Directory
+from logstore.lsn import MAXIMUM_LSN
 from logstore.segments import whole_file
 from logstore.segments.whole_file import CRC_LINE_SIZE, crc_line
 
@@ -94,14 +95,26 @@ class Repairs:
         """Read the text.
 
         Raises:
-            Corruption: It is not what some `encode` gave.
+            Corruption: It is not exactly what some `encode` gave.
         """
         body, last_line = data[:-CRC_LINE_SIZE], data[-CRC_LINE_SIZE:]
         if last_line != crc_line(body):
             raise Corruption("the checksum of REPAIRS is wrong")
-        first, *lines = body.decode().splitlines()
-        if first != _MAGIC:
+        first, _, rest = body.partition(b"\n")
+        if first != _MAGIC.encode():
             raise Corruption("REPAIRS is not of a version that is known here")
+        try:
+            repairs = cls._parse(rest.decode().split("\n")[:-1])
+        except (ValueError, TypeError) as error:
+            raise Corruption(f"REPAIRS makes no sense: {error}") from error
+        # One text for one meaning: whatever is not written exactly so is not ours.
+        if repairs.encode() != data:
+            raise Corruption("REPAIRS is not in its one right form")
+        repairs._check()
+        return repairs
+
+    @classmethod
+    def _parse(cls, lines: list[str]) -> Self:
         words = [line.split(" ") for line in lines]
         numbers = [(word, [int(number) for number in rest]) for word, *rest in words]
         unfinished = [Resumed(*rest) for word, rest in numbers if word == "unfinished"]
@@ -111,6 +124,21 @@ class Repairs:
             resumed=tuple(Resumed(*rest) for word, rest in numbers if word == "resumed"),
             unfinished=unfinished[0] if unfinished else None,
         )
+
+    def _check(self) -> None:
+        repairs = self.resumed if self.unfinished is None else (*self.resumed, self.unfinished)
+        epochs = [one.epoch for one in repairs] + [one.epoch for one in self.lost]
+        places = [lsn for hole in self.holes for lsn in hole]
+        places += [one.resume_lsn for one in repairs]
+        if not all(0 <= epoch < 2**64 for epoch in epochs):
+            raise Corruption("REPAIRS names an epoch that cannot be")
+        if not all(0 <= lsn <= MAXIMUM_LSN for lsn in places) or merged(self.holes) != self.holes:
+            raise Corruption("the holes that REPAIRS names are not stretches in order")
+        if any(one.from_lsn > one.until_lsn for one in self.holes):
+            raise Corruption("a hole that REPAIRS names is backwards")
+        for one in self.lost:
+            if not (one.group <= 0xFFFF and 1 <= one.first_seq <= one.last_seq < 2**64):
+                raise Corruption("REPAIRS names seqs that no group can have")
 
 
 def load(directory: Directory) -> Repairs:

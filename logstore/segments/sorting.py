@@ -83,7 +83,9 @@ def sort_files(directory: Directory, unfinished: Resumed | None) -> Sorted:
         # What compaction had no time to remove is sound, and nobody's any more.
         frontier = found.manifest.sealed_end_lsn
         for base in [base for base in found.usable if base < frontier and base not in listed]:
-            del found.usable[base]
+            _, name = found.usable.pop(base)
+            # Under a wrong name it would be taken for damage for ever.
+            found.aside += [name] if name != segment_name(base) else []
     for name in bad:
         found.headless |= _reach(directory, name)
     _note_missing(directory, found)

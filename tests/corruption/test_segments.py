@@ -14,6 +14,7 @@ import pytest
 
 from logstore.errors import Corruption
 from logstore.format import SegmentHeader
+from logstore.segments import manifest as manifests
 from logstore.segments.mending import repair
 from logstore.segments.recover import recover
 from logstore.segments.repair import plan_repair
@@ -222,3 +223,39 @@ def test_an_older_manifest_of_a_clean_shutdown_is_corruption_and_its_repair_lose
     repair(directory)
     recovered = recover(directory)
     assert facts(read_all(directory, recovered.end_lsn)) == known.log.records
+
+
+@pytest.mark.parametrize("in_its_place", [None, 0], ids=["missing", "overwritten with the first"])
+def test_without_a_manifest_the_segment_before_the_active_one_is_still_missed(
+    in_its_place: int | None,
+) -> None:
+    directory = KNOWN.directory.copied()
+    directory.files[MANIFEST][5] ^= 1
+    gone = KNOWN.sealed[-1]
+    del directory.files[gone]
+    if in_its_place is not None:
+        put(gone, bytes(directory.files[KNOWN.sealed[in_its_place]]))(directory)
+    before = contents(directory)
+    plan = repair(directory).plan
+    assert [(hole.from_lsn, hole.until_lsn) for hole in plan.holes] == [
+        (base(gone), base(KNOWN.active))
+    ]
+    nothing_is_gone(before, contents(directory))
+    recovered = recover(directory)
+    records = facts(read_all(directory, recovered.end_lsn))
+    assert records == [frame.record for frame in KNOWN.frames if frame.name != gone]
+
+
+def test_a_dropped_segment_under_a_wrong_name_is_put_aside() -> None:
+    directory = KNOWN.directory.copied()
+    dropped = bytes(directory.files[KNOWN.sealed[0]])
+    manifest = manifests.load(directory)
+    assert manifest is not None
+    after = manifest.sealed[1:]
+    manifests.save(directory, replace(manifest, sealed=after, start_lsn=after[0].base_lsn))
+    del directory.files[KNOWN.sealed[0]]
+    put(segment_name(base(KNOWN.sealed[0]) + 8), dropped)(directory)
+    assert repair(directory).plan.problems
+    assert repair(directory).plan.problems == ()
+    assert dropped in [bytes(data) for data in directory.files.values()]
+    assert recover(directory).leftovers == ()

@@ -6,36 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from logstore import frames
+from tests.frames.expecting import NAMES, expected_scan
 from tests.frames.reference import FIRST_LSN, SALT, Frame, decode, lay_out
 from tests.frames.strategies import damaged, logs
-
-NAMES = ["default", "orders"]
-
-
-def name_of(group: int) -> str:
-    return NAMES[group] if group < len(NAMES) else f"#{group}"
-
-
-def expected(
-    data: bytes, limit_lsn: int, kinds: int, max_records: int
-) -> tuple[list[frames.Record], int, int]:
-    """What scan should return: the reference's frames, with scan's rules on kinds applied."""
-    whole, end_lsn, why = decode(data, FIRST_LSN, limit_lsn)
-    records: list[frames.Record] = []
-    for frame in whole:
-        if len(records) == max_records:
-            return records, frame.lsn, frames.END
-        known = 1 <= frame.kind <= 9
-        if not known and frame.kind >= 0x80:
-            continue
-        if not known or frame.flags not in (0, 1):
-            return records, frame.lsn, frames.UNKNOWN_KIND
-        if kinds & 1 << frame.kind:
-            group = name_of(frame.group)
-            records.append(frames.Record(frame.lsn, group, frame.seq, frame.kind, frame.payload))
-    if len(records) == max_records:
-        return records, end_lsn, frames.END
-    return records, end_lsn, {"end": frames.END, "short": frames.SHORT, "bad": frames.BAD}[why]
 
 
 @settings(deadline=None)
@@ -53,7 +26,7 @@ def test_scan_agrees_with_the_reference(
     scanned = frames.scan(
         stored, FIRST_LSN, SALT, limit_lsn, NAMES, kinds=kinds, copy=copy, max_records=max_records
     )
-    assert scanned == expected(stored, limit_lsn, kinds, max_records)
+    assert scanned == expected_scan(stored, limit_lsn, kinds, max_records)
 
 
 @settings(deadline=None)

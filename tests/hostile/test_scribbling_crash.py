@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from logstore.format import FRAME_HEADER_SIZE
+from logstore.format import FRAME_HEADER_SIZE, FrameHeader, encode_frame
+from logstore.ring import region
 from logstore.ring.layout import HEADER_SIZE
 from tests.conftest import Serve
 from tests.service import SHM, Service, stopped
@@ -39,6 +40,43 @@ def scribble(service: Service, lsn: int, offset: int, value: bytes) -> None:
     for number, byte in enumerate(value):
         memory[HEADER_SIZE + (lsn + offset + number) % RING] = byte
     memory.close()
+
+
+def shorter(service: Service, lsn: int, length: int) -> bytes:
+    """Return the frame that a record of 40 bytes would be with fewer, its checksum right."""
+    ring, identity = region.attach(service.name, read_only=True)
+    with memoryview(ring) as view:
+        header = FrameHeader.decode(bytes(view[lsn % RING : lsn % RING + FRAME_HEADER_SIZE]))
+    ring.close()
+    return encode_frame(b"x" * length, lsn=lsn, seq=header.seq, salt=identity.salt)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["live", "before a start"])
+@pytest.mark.parametrize("length", [0, 8, 16, 24, 32])
+@pytest.mark.parametrize("is_last", [False, True], ids=["followed", "last"])
+def test_a_record_that_is_made_shorter_with_a_right_checksum_harms_no_other(
+    length: int, is_last: bool, killed: bool, serve: Serve
+) -> None:
+    service = serve(ring_size=RING, segment_size=1 << 16)
+    after = [] if is_last else [b"after %d" % number for number in range(5)]
+    with service.attach() as log, service.attach() as other:
+        log.append(b"before", durability="synced")
+        if killed:
+            service.send("supervisor", signal.SIGSTOP)
+        with stopped(service.pid("committer")):
+            lsn = log.append(b"made shorter".ljust(40))
+            for payload in after:
+                other.append(payload)
+            scribble(service, lsn, 0, shorter(service, lsn, length))
+            if killed:
+                service.kill_all()
+        if not killed:
+            other.append(b"goes on", durability="synced", timeout=5)
+            assert log.status().state == "running"
+    if killed:
+        service.start()
+    found = [record.payload for record in service.read_all() if record.lsn != lsn]
+    assert found == [b"before", *after, *([] if killed else [b"goes on"])]
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["live", "before a start"])

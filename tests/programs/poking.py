@@ -12,7 +12,6 @@ from logstore.ring._ring import LAYOUT
 from logstore.ring.layout import CLIENTS, GROUPS, HEADER_SIZE, TRANSACTIONS
 
 KINDS: Final = ("zeros", "ones", "low bit", "high bit")
-_PAGE: Final = 4096
 _USED: Final = {"groups": 2, "clients": 5, "transactions": 1}
 _TABLES: Final = {
     "groups": ("group.size", GROUPS),
@@ -30,13 +29,16 @@ class Poke:
     count: int
     kind: str
 
-    def apply(self, memory: mmap.mmap) -> None:
-        """Change the bytes."""
+    def apply(self, memory: mmap.mmap) -> bool:
+        """Change the bytes; tell whether that made a difference."""
+        changed = False
         for number in range(self.count):
             at = self.offset + number * self.stride
             byte = memory[at]
             values = {"zeros": 0, "ones": 255, "low bit": byte ^ 1, "high bit": byte ^ 128}
             memory[at] = values[self.kind]
+            changed |= memory[at] != byte
+        return changed
 
     def __str__(self) -> str:
         return f"--only {self.offset}:{self.kind}"
@@ -45,25 +47,33 @@ class Poke:
 def spots() -> list[tuple[int, int, int]]:
     """List (offset, stride, count) that together cover the whole header.
 
-    Entries of a table that nobody uses are all alike, so the same byte of all is changed at once.
+    Entries of a table that nobody uses are all alike, so the same byte of all is changed at once;
+    and so are all bytes of a stretch between two pages of fields.
     """
     found = []
     tables = {LAYOUT[name]: name for name in _TABLES}
     end = LAYOUT["transactions"] + LAYOUT["transaction.size"] * TRANSACTIONS
+    nothing = {
+        LAYOUT["identity.directory"] + LAYOUT["directory.size"]: LAYOUT["owner"],
+        LAYOUT["syncer_restarts"] + 8: LAYOUT["groups"],
+    }
     offset = 0
     while offset < end:
-        if offset not in tables:
+        if offset in nothing:
+            found.append((offset, 1, nothing[offset] - offset))
+            offset = nothing[offset]
+        elif offset not in tables:
             found.append((offset, 0, 1))
             offset += 1
-            continue
-        name = tables[offset]
-        size, entries = LAYOUT[_TABLES[name][0]], _TABLES[name][1]
-        used = _USED[name]
-        found += [(offset + at, 0, 1) for at in range(used * size)]
-        found += [(offset + used * size + at, size, entries - used) for at in range(size)]
-        offset += size * entries
+        else:
+            name = tables[offset]
+            size, entries = LAYOUT[_TABLES[name][0]], _TABLES[name][1]
+            used = _USED[name]
+            found += [(offset + at, 0, 1) for at in range(used * size)]
+            found += [(offset + used * size + at, size, entries - used) for at in range(size)]
+            offset += size * entries
     # Behind the last table is nothing up to the ring.
-    return found + [(end + at, _PAGE, (HEADER_SIZE - end) // _PAGE) for at in range(_PAGE)]
+    return [*found, (end, 1, HEADER_SIZE - end)]
 
 
 def words_in_use() -> set[int]:
@@ -80,10 +90,15 @@ def words_in_use() -> set[int]:
     return {start + byte for start in starts for byte in range(8)}
 
 
-def pokes_of(count: int | None, seed: int, only: str | None) -> Iterator[Poke]:
-    """Iterate over all pokes, or a sample of them, or one."""
+def pokes_of(
+    count: int | None, seed: int, only: str | None, part: tuple[int, int] = (0, 1)
+) -> Iterator[Poke]:
+    """Iterate over all pokes, or a part of them (its number, and how many there are), or a sample,
+    or one."""
     everything = [Poke(*spot, kind) for spot in spots() for kind in KINDS]
-    if only:
+    if part != (0, 1):
+        everything = everything[part[0] :: part[1]]
+    elif only:
         everything = [poke for poke in everything if f"{poke.offset}:{poke.kind}" == only]
     elif count is not None:
         used = words_in_use()

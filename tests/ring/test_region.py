@@ -25,6 +25,7 @@ from logstore.lsn import FIRST_LSN
 from logstore.ring import region
 from logstore.ring._ring import LAYOUT
 from logstore.ring.layout import HEADER_SIZE
+from tests.other_user import OTHER, root_only, run_as
 from tests.ring.bench import RING, Bench, identity_of
 from tests.service import ROOT, SHM, environment
 
@@ -204,32 +205,37 @@ def test_a_squatted_semaphore_is_an_error_and_leaves_no_region(
         semaphore.rmdir()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@root_only
 def test_another_users_region_is_refused(named: Path) -> None:
     make(named)
-    program = (
-        "import sys\n"
-        "from logstore.ring import region\n"
-        "from logstore.errors import PermissionDenied\n"
-        "try:\n"
-        "    region.attach(sys.argv[1])\n"
-        "except PermissionDenied as error:\n"
-        "    sys.exit(0 if 'another user' in str(error) else 3)\n"
-        "sys.exit(4)\n"
-    )
-    groups = {"user": 65534, "group": 65534, "extra_groups": []}
+    program = """
+for read_only in (False, True):
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", program, named.name],
-            env=environment(),
-            cwd="/",
-            capture_output=True,
-            check=False,
-            **groups,  # type: ignore[call-overload]
-        )
-    except PermissionError:
-        pytest.skip("the other user may not run this interpreter")
-    assert done.returncode == 0, done.stderr
+        region.attach(sys.argv[1], read_only=read_only)
+    except logstore.PermissionDenied as error:
+        assert "another user" in str(error), error
+    else:
+        sys.exit("it was allowed")
+"""
+    run_as(program, named.name)
+
+
+@root_only
+def test_a_region_that_another_user_offers_to_everybody_is_refused(named: Path) -> None:
+    make(named)
+    for path in (memory_of(named), SHM / f"sem.logstore.{named.name}"):
+        path.chmod(0o666)
+        os.chown(path, OTHER, OTHER)
+    program = f"""
+for read_only in (False, True):
+    try:
+        region.attach(sys.argv[1], read_only=read_only)
+    except logstore.PermissionDenied as error:
+        assert "belongs to uid {OTHER}" in str(error), error
+    else:
+        sys.exit("it was allowed")
+"""
+    run_as(program, named.name)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable
 
 import pytest
@@ -72,6 +73,8 @@ def test_every_cursor_comes_back(
         sealed(TEXT.replace("8192", "-8")),
         sealed(TEXT.replace("8192", "08192")),
         sealed(TEXT.replace("8192", str(2**63))),
+        sealed(re.sub("updated .*", "updated -1", TEXT)),
+        sealed(re.sub("updated .*", f"updated {2**64}", TEXT)),
         sealed(TEXT.replace("billing", "../MANIFEST")),
         sealed(TEXT.replace("position 8192\n", "")),
         sealed(TEXT + "more 1\n"),

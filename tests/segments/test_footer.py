@@ -43,7 +43,10 @@ ranges = st.builds(
 @given(
     groups=st.lists(ranges, max_size=5, unique_by=lambda group: group.id),
     times=st.lists(st.builds(TimePoint, numbers, numbers), max_size=5),
-    others=st.lists(st.builds(Section, st.integers(3, 5), st.just(0), st.binary(max_size=9))),
+    others=st.lists(
+        st.builds(Section, st.integers(3, 5), st.just(0), st.binary(max_size=9)),
+        unique_by=lambda section: section.type,
+    ),
 )
 def test_every_footer_comes_back(
     groups: list[GroupRange], times: list[TimePoint], others: list[Section]
@@ -133,6 +136,7 @@ def test_hostile_groups_with_a_right_checksum_are_refused_or_read_and_nothing_el
     [
         struct.pack("<HH", 2, 0),
         struct.pack("<HHI", 2, 0, 16) + bytes(8),
+        2 * struct.pack("<HHI", 2, 0, 0),
         struct.pack("<HHI", 2, 0, 8) + bytes(8),
         struct.pack("<HHI", 1, 0, 4) + bytes(8),
         struct.pack("<HHIII", 1, 0, 8, 1, 64),
@@ -142,6 +146,7 @@ def test_hostile_groups_with_a_right_checksum_are_refused_or_read_and_nothing_el
     ids=[
         "a cut section header",
         "a cut section",
+        "the same section twice",
         "half a time",
         "no room for the count",
         "fewer groups than counted",
