@@ -155,9 +155,11 @@ class Committer:
 
     def _unblock(self, stop: int, at: int, owner: int) -> bool:
         """The walk went nowhere: is it because of a dead owner, or of damage?"""
-        if stop == Stop.BLOCKED and not self._client.alive(owner):
-            self._ring.abort_dead(at)
-            return True
+        if stop == Stop.BLOCKED:
+            point("drain.blocked")  # Meanwhile the owner may publish, and then die.
+            if not self._client.alive(owner):
+                self._ring.abort_dead(at, owner)
+                return True
         if stop == Stop.DAMAGED and role.sound(self._client):
             self._discard(at)
             return True

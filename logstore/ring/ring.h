@@ -240,6 +240,7 @@ void ls_fill_batch(struct ls_ring *ring, const struct ls_slot *slot, const struc
                    size_t count, uint16_t group, uint8_t kind);
 void ls_publish(struct ls_ring *ring, uint64_t lsn, uint64_t length);
 void ls_abort(struct ls_ring *ring, uint64_t lsn);
+int ls_abort_dead(struct ls_ring *ring, uint64_t lsn, uint32_t owner);
 void ls_discard(struct ls_ring *ring, uint64_t lsn, uint64_t span);
 void *ls_payload(const struct ls_ring *ring, uint64_t lsn);
 

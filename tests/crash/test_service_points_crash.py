@@ -15,6 +15,7 @@ from logstore.segments import manifest
 from tests.conftest import Serve
 from tests.crash.load import LARGEST, RING, WRAPPING, Load
 from tests.crash.test_compaction_points_crash import COMPACTION
+from tests.crash.test_published_then_dead_crash import BLOCKED
 from tests.crash.test_repair_points_crash import REPAIR
 from tests.fail_points import FailPoints, points_in_python, until_fired
 from tests.oracle import Oracle
@@ -121,7 +122,7 @@ def cases(role: str, points: Iterable[str]) -> list[ParameterSet]:
 
 def test_every_point_in_python_is_tried_by_one_of_these_tests() -> None:
     tried = {*COMMITTER, *SYNCER, *STOP_COMMITTER, *STOP_SUPERVISOR, *START, *TORN}
-    tried |= {*COMPACTION, *REPAIR}
+    tried |= {*COMPACTION, *REPAIR, *BLOCKED}
     assert points_in_python() - {point.partition(":")[0] for point in tried} == set()
 
 
