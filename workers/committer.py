@@ -63,6 +63,7 @@ class Committer:
         self._mark_end = self._ring.load(LAYOUT["written"])  # no mark for what is marked, or empty
         self._stopped_at = 0
         self._blocked = False
+        self._blocked_since_s = 0.0
         self._done = False
         self._salvaging = salvaging
         self._chores = chores
@@ -143,10 +144,14 @@ class Committer:
             self._mark_end = lsn + span(len(payload))
 
     def _tell_blocked(self, blocked: bool, at: int, owner: int) -> None:
-        """Publish which unfinished frame holds everybody up, since when, and whose it is."""
+        """Publish which unfinished frame holds everybody up, for how long, and whose it is."""
         ring = self._ring
-        if blocked and at != ring.load(LAYOUT["blocked_lsn"]):
-            ring.store(LAYOUT["blocked_since_ns"], time.monotonic_ns())
+        if blocked:
+            now = time.monotonic()
+            if not self._blocked or at != ring.load(LAYOUT["blocked_lsn"]):
+                self._blocked_since_s = now
+            # An age, not a time: who reads it may live by another clock.
+            ring.store(LAYOUT["blocked_ns"], round((now - self._blocked_since_s) * 1e9))
             ring.store(LAYOUT["blocked_owner"], owner)
             ring.store(LAYOUT["blocked_lsn"], at)
         elif self._blocked and not blocked:
