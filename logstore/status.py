@@ -59,8 +59,9 @@ class Status:
     """Hold one sample of a running log's state.
 
     Attributes:
-        stall: `lsn`, `pid` and `age_s` of a record that its writer reserved and does not finish,
-            and that all later ones wait for; None if nobody is slower than a second.
+        stall: Who holds all others up: `lsn`, `pid`, `age_s`, and `holds`, either "record" that its
+            writer reserved and does not finish, or "guard" that he does not leave; None if nobody
+            takes longer than a second. A new one shows within half a second.
         failure: `path`, `stage` and `errno` of what made the log FULL or FAILED, else None.
         bytes_on_disk: Size of all segment files, preparation included.
         histograms: Name to counts; bucket i counts values from 2**i to 2**(i+1) - 1, in
@@ -149,13 +150,13 @@ def _failure(ring: Ring) -> dict[str, Any]:
 
 
 def stall(ring: Ring) -> dict[str, Any] | None:
-    """Return `lsn`, `pid` and `age_s` of an unfinished record that all later ones wait for."""
-    lsn, since_ns = ring.load(LAYOUT["blocked_lsn"]), ring.load(LAYOUT["blocked_since_ns"])
-    age_s = (time.monotonic_ns() - since_ns) / 1e9
-    if lsn == 0 or age_s < STALL_S:
-        return None
-    index = index_of(ring.load(LAYOUT["blocked_owner"]))
-    return {"lsn": lsn, "pid": ring.load(client_offset(index, "pid")), "age_s": age_s}
+    """Return who holds all others up; see Status.stall."""
+    for holds, words in (("guard", "held"), ("record", "blocked")):
+        lsn, age_s = ring.load(LAYOUT[f"{words}_lsn"]), ring.load(LAYOUT[f"{words}_ns"]) / 1e9
+        if lsn and age_s >= STALL_S:
+            pid = ring.load(client_offset(index_of(ring.load(LAYOUT[f"{words}_owner"])), "pid"))
+            return {"lsn": lsn, "pid": pid, "age_s": age_s, "holds": holds}
+    return None
 
 
 def _segment_sizes(directory: Path) -> dict[str, int]:

@@ -320,7 +320,7 @@ static void *drain(void *argument)
         } else if (extent.stop == LS_STOP_DAMAGED) {
             fail("the walk met damage", extent.at);
         } else if (extent.stop == LS_STOP_BLOCKED && !alive(extent.owner)) {
-            ls_abort(&ring, extent.at);
+            ls_abort_dead(&ring, extent.at, extent.owner);
         } else {
             int napping = below(&dice, 2) == 0;
             ls_committer_idle(&ring, napping ? LS_NAPPING : LS_SLEEPING, extent.at,

@@ -62,6 +62,7 @@ class Committer:
         self._mark_end = self._ring.load(LAYOUT["written"])  # no mark for what is marked, or empty
         self._stopped_at = 0
         self._blocked = False
+        self._blocked_since_s = 0.0
         self._done = False
         self._salvaging = salvaging
         self._chores = chores
@@ -142,10 +143,14 @@ class Committer:
             self._mark_end = lsn + span(len(payload))
 
     def _tell_blocked(self, blocked: bool, at: int, owner: int) -> None:
-        """Publish which unfinished frame holds everybody up, since when, and whose it is."""
+        """Publish which unfinished frame holds everybody up, for how long, and whose it is."""
         ring = self._ring
-        if blocked and at != ring.load(LAYOUT["blocked_lsn"]):
-            ring.store(LAYOUT["blocked_since_ns"], time.monotonic_ns())
+        if blocked:
+            now = time.monotonic()
+            if not self._blocked or at != ring.load(LAYOUT["blocked_lsn"]):
+                self._blocked_since_s = now
+            # An age, not a time: who reads it may live by another clock.
+            ring.store(LAYOUT["blocked_ns"], round((now - self._blocked_since_s) * 1e9))
             ring.store(LAYOUT["blocked_owner"], owner)
             ring.store(LAYOUT["blocked_lsn"], at)
         elif self._blocked and not blocked:
@@ -154,9 +159,11 @@ class Committer:
 
     def _unblock(self, stop: int, at: int, owner: int) -> bool:
         """The walk went nowhere: is it because of a dead owner, or of damage?"""
-        if stop == Stop.BLOCKED and not self._client.alive(owner):
-            self._ring.abort_dead(at)
-            return True
+        if stop == Stop.BLOCKED:
+            point("drain.blocked")  # Meanwhile the owner may publish, and then die.
+            if not self._client.alive(owner):
+                self._ring.abort_dead(at, owner)
+                return True
         if stop == Stop.DAMAGED and role.sound(self._client):
             self._discard(at)
             return True

@@ -34,6 +34,7 @@ from logstore.segments import manifest as manifests
 from logstore.workers import startup
 from logstore.workers.children import Child, Watch
 from logstore.workers.report import tell
+from logstore.workers.stalls import GuardWatch
 
 TICK_S: Final = 0.25
 STOP_GRACE_S: Final = 10.0  # for live clients to finish the frames they are filling
@@ -77,7 +78,8 @@ class Supervisor:
         self._lonely = False  # stopping because the last client has left, not because told to
         self._last_client_s = time.monotonic()
         self._told: State | None = None
-        self._told_stall = 0
+        self._guard_watch = GuardWatch(self._ring)
+        self._told_stall: tuple[str, int] | None = None
 
     def _in_use(self) -> InUse:
         """Say who runs this directory."""
@@ -155,6 +157,7 @@ class Supervisor:
             self._ring.post()
         if repair_guard(self._ring, self._liveness):
             logger.warning("freed the guard from a dead client")
+        self._guard_watch.look()
         self._tell_state()
         self._tell_stall()
         if self._options.linger_s is not None:
@@ -170,15 +173,14 @@ class Supervisor:
         self._told = state
 
     def _tell_stall(self) -> None:
-        """Report, once, a writer that lives and does not finish its frame; nothing is taken."""
+        """Report, once, a writer that lives and holds all others up; nothing is taken from it."""
         stall = status.stall(self._ring)
-        if stall is not None and stall["lsn"] != self._told_stall:
-            self._told_stall = stall["lsn"]
-            logger.warning(
-                "pid %d does not finish its record at LSN %d; all later ones wait for it",
-                stall["pid"],
-                stall["lsn"],
-            )
+        if stall is not None and (stall["holds"], stall["lsn"]) != self._told_stall:
+            self._told_stall = (stall["holds"], stall["lsn"])
+            told = "pid %d does not finish its record at LSN %d; all later ones wait for it"
+            if stall["holds"] == "guard":
+                told = "pid %d does not leave the guard at LSN %d; nobody can append"
+            logger.warning(told, stall["pid"], stall["lsn"])
 
     def _leave_when_alone(self, linger_s: float) -> None:
         now = time.monotonic()

@@ -19,9 +19,10 @@ static const struct entry entries[] = {
     AT(failure_path), AT(start), AT(checkpointed), AT(revert_count), AT(newest_revert_lsn), AT(newest_checkpoint_lsn),
     AT(group_count), AT(segment_count), AT(segment_base), AT(segments_synced), AT(drains),
     AT(drain_bytes), AT(aborts), AT(rotations), AT(blocked_lsn),
-    AT(blocked_owner), AT(blocked_since_ns), AT(drain_size), AT(syncs), AT(sync_bytes),
+    AT(blocked_owner), AT(blocked_ns), AT(drain_size), AT(syncs), AT(sync_bytes),
     AT(sync_time), AT(sync_recent_ns), AT(compact_request), AT(compact_done),
-    AT(compact_bytes), AT(retain_bytes), AT(retain_age_ns), AT(repairs), AT(committer_restarts), AT(syncer_restarts), AT(groups), AT(clients),
+    AT(compact_bytes), AT(retain_bytes), AT(retain_age_ns), AT(repairs), AT(committer_restarts), AT(syncer_restarts),
+    AT(held_lsn), AT(held_owner), AT(held_ns), AT(groups), AT(clients),
     AT(transactions),
 
     IDENTITY(magic), IDENTITY(layout_version), IDENTITY(header_size), IDENTITY(uuid),

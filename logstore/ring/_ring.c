@@ -346,7 +346,7 @@ static PyMethodDef ring_methods[] = {
     FAST(wait),         FAST(poll),        NONE(close),        ONE(bind),
     NONE(forsake),
     ONE(load),          ARGS(store),       ARGS(words),        ARGS(read_header),
-    ARGS(write_header), ARGS(walk),        ONE(abort_dead),    ARGS(advance),
+    ARGS(write_header), ARGS(walk),        ARGS(abort_dead),   ARGS(advance),
     ARGS(discard),      ONE(next_boundary),
     ARGS(idle),         ONE(count_drain),  NONE(sound),         ARGS(count_sync),   ARGS(set_state),
     ONE(repair),        NONE(post),         NONE(wake_committer),        NONE(knock),        ARGS(await_knock),

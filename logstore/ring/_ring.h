@@ -62,7 +62,7 @@ PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_poll(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 
 PyObject *ring_walk(RingObject *self, PyObject *args);
-PyObject *ring_abort_dead(RingObject *self, PyObject *lsn);
+PyObject *ring_abort_dead(RingObject *self, PyObject *args);
 PyObject *ring_next_boundary(RingObject *self, PyObject *lsn);
 PyObject *ring_discard(RingObject *self, PyObject *args);
 PyObject *ring_advance(RingObject *self, PyObject *args);

@@ -158,8 +158,12 @@ class Ring:
     def walk(self, from_lsn: int, most: int, verify: bool, /) -> tuple[int, int, int, int]:
         """Return (to, stop, at, owner): the longest publishable run of at most `most` bytes."""
 
-    def abort_dead(self, lsn: int, /) -> None:
-        """Turn a dead owner's in-flight frame into an abort frame. Committer only."""
+    def abort_dead(self, lsn: int, owner: int, /) -> bool:
+        """Turn what a dead owner left in flight into an abort frame. Committer only.
+
+        Returns:
+            False if he published it before he died, and it stays.
+        """
 
     def next_boundary(self, lsn: int, /) -> int:
         """Return where the next sound frame or one in flight begins, from `lsn` on; or the head."""

@@ -16,14 +16,18 @@ PyObject *ring_walk(RingObject *self, PyObject *args)
                          (unsigned long long)extent.at, (unsigned int)extent.owner);
 }
 
-PyObject *ring_abort_dead(RingObject *self, PyObject *lsn)
+/* abort_dead(lsn, owner) -> bool: abort what a dead owner left in flight, and nothing else. */
+PyObject *ring_abort_dead(RingObject *self, PyObject *args)
 {
-    unsigned long long at = PyLong_AsUnsignedLongLong(lsn);
-    if (PyErr_Occurred())
+    unsigned long long lsn;
+    unsigned int owner;
+    int aborted;
+    if (!PyArg_ParseTuple(args, "KI", &lsn, &owner))
         return NULL;
-    ls_abort(&self->ring, at);
-    atomic_fetch_add_explicit(&self->ring.region->aborts, 1, memory_order_relaxed);
-    Py_RETURN_NONE;
+    aborted = ls_abort_dead(&self->ring, lsn, owner);
+    if (aborted)
+        atomic_fetch_add_explicit(&self->ring.region->aborts, 1, memory_order_relaxed);
+    return PyBool_FromLong(aborted);
 }
 
 /* next_boundary(lsn) -> where the next frame begins, or the head */

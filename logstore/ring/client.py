@@ -36,6 +36,7 @@ from logstore.ring.layout import (
     State,
     Status,
     client_offset,
+    index_of,
 )
 from logstore.ring.process import command_line, start_ticks
 from logstore.ring.repair import Liveness, repair_guard
@@ -257,7 +258,10 @@ class Client:
         if reason == Status.WRONG_STATE:
             return self.state_error()
         if reason == Status.BUSY:
-            return RingFull("the guard stayed busy until the time-out; nothing was appended")
+            owner = self.ring.load(LAYOUT["owner"])
+            pid = self.ring.load(client_offset(index_of(owner), "pid")) if owner else None
+            busy = "the guard stayed busy until the time-out; nothing was appended"
+            return RingFull(busy, pid=pid)
         return Timeout("the awaited position was not reached in time; what was appended stands")
 
     def look_around(self) -> None:

@@ -278,7 +278,7 @@ void ls_publish(struct ls_ring *ring, uint64_t lsn, uint64_t length)
     ring_bell(ring);
 }
 
-/* Turn an in-flight frame into an abort frame: by its owner, or by the committer for a dead one.
+/* Turn an in-flight frame into an abort frame: by its owner, or for a dead one by ls_abort_dead.
  * Crash: its first word is stored last, so a killed committer's successor does it again. */
 void ls_abort(struct ls_ring *ring, uint64_t lsn)
 {
@@ -291,6 +291,19 @@ void ls_abort(struct ls_ring *ring, uint64_t lsn)
     LS_POINT("abort.zeroed");
     seal_word(ring, frame, size);
     ring_bell(ring);
+}
+
+/* Abort the frame at `lsn` that the walk found in flight, after its owner was found dead.  Returns 0 if
+ * the owner published it before he died, between the two looks: acknowledged, so it stays. */
+int ls_abort_dead(struct ls_ring *ring, uint64_t lsn, uint32_t owner)
+{
+    /* Pairs with: the release in seal_word.  Whoever is dead changes it no more: one look is enough. */
+    uint64_t word =
+        atomic_load_explicit(ls_frame_atomic_word(ls_frame_at(ring, lsn)), memory_order_acquire);
+    if (!((uint32_t)word & LS_IN_FLIGHT) || (uint32_t)(word >> 32) != owner)
+        return 0;
+    ls_abort(ring, lsn);
+    return 1;
 }
 
 /* Overwrite [lsn, lsn + span) with one abort frame, whatever it holds: only for bytes that a writer left

@@ -163,7 +163,7 @@ struct ls_region {
     _Atomic uint64_t rotations;
     _Atomic uint64_t blocked_lsn;      /* the frame in flight that all else waits for; 0 = none */
     _Atomic uint64_t blocked_owner;    /* its owner's token */
-    _Atomic uint64_t blocked_since_ns; /* monotonic */
+    _Atomic uint64_t blocked_ns;       /* for how long, as the committer found at its last look */
     _Atomic uint64_t drain_size[LS_BUCKETS]; /* log2 of bytes */
 
     alignas(LS_LINE) _Atomic uint64_t syncs;
@@ -179,6 +179,9 @@ struct ls_region {
     alignas(LS_LINE) _Atomic uint64_t repairs;
     _Atomic uint64_t committer_restarts;
     _Atomic uint64_t syncer_restarts;
+    _Atomic uint64_t held_lsn;   /* head, while somebody living stays in the guard; 0 = nobody does */
+    _Atomic uint64_t held_owner; /* his token */
+    _Atomic uint64_t held_ns;    /* for how long, as the supervisor found at its last look */
 
     alignas(4096) struct ls_group groups[LS_GROUPS];
     alignas(4096) struct ls_client clients[LS_CLIENTS];
@@ -240,6 +243,7 @@ void ls_fill_batch(struct ls_ring *ring, const struct ls_slot *slot, const struc
                    size_t count, uint16_t group, uint8_t kind);
 void ls_publish(struct ls_ring *ring, uint64_t lsn, uint64_t length);
 void ls_abort(struct ls_ring *ring, uint64_t lsn);
+int ls_abort_dead(struct ls_ring *ring, uint64_t lsn, uint32_t owner);
 void ls_discard(struct ls_ring *ring, uint64_t lsn, uint64_t span);
 void *ls_payload(const struct ls_ring *ring, uint64_t lsn);
 

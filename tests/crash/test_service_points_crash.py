@@ -16,6 +16,7 @@ from tests.conftest import Serve
 from tests.crash.load import LARGEST, RING, WRAPPING, Load
 from tests.crash.test_compaction_points_crash import COMPACTION
 from tests.crash.test_places_crash import JUDGED
+from tests.crash.test_published_then_dead_crash import BLOCKED
 from tests.crash.test_repair_points_crash import REPAIR
 from tests.crash.test_torn_tail_crash import TORN
 from tests.fail_points import FailPoints, points_in_python, until_fired
@@ -122,7 +123,7 @@ def cases(role: str, points: Iterable[str]) -> list[ParameterSet]:
 
 def test_every_point_in_python_is_tried_by_one_of_these_tests() -> None:
     tried = {*COMMITTER, *SYNCER, *STOP_COMMITTER, *STOP_SUPERVISOR, *START, *TORN}
-    tried |= {*COMPACTION, *REPAIR, JUDGED}
+    tried |= {*COMPACTION, *REPAIR, *BLOCKED, JUDGED}
     assert points_in_python() - {point.partition(":")[0] for point in tried} == set()
 
 

@@ -75,9 +75,18 @@ def test_a_writer_stopped_inside_the_guard_holds_it_until_it_goes_on(
     with service.attach() as log:
         with pytest.raises(RingFull, match="guard stayed busy"):
             log.append(OURS, timeout=0.7)
+        until(lambda: log.status().stall, "the stall is told")
+        stall = log.status().stall
+        assert stall is not None
+        assert (stall["holds"], stall["pid"]) == ("guard", pid)
+        assert stall["lsn"] == log.watermarks().reserved
+        assert 1.0 <= stall["age_s"] < 10.0
+        told = f"pid {pid} does not leave the guard at LSN {stall['lsn']}"
+        until(lambda: told in service.messages(), "the supervisor's log names the writer")
         assert log.status().counters["repairs"] == 0
         os.kill(pid, signal.SIGCONT)
         log.append(OURS, durability="synced", timeout=GOES_ON_S)
+        until(lambda: log.status().stall is None, "it is told that all go on")
     writers.expect(slow, 0)
     oracle.until_all_told()
     assert len(oracle.check(ours_left_out(service))) == 10
@@ -99,7 +108,7 @@ def test_a_writer_stopped_with_a_record_in_flight_is_named_and_never_robbed(
         until(lambda: log.status().stall, "the stall is told")
         stall = log.status().stall
         assert stall is not None
-        assert stall["pid"] == pid
+        assert (stall["holds"], stall["pid"]) == ("record", pid)
         assert stall["lsn"] == log.watermarks().written
         until(lambda: str(pid) in service.messages(), "the supervisor's log names the writer")
         os.kill(pid, signal.SIGCONT)

@@ -104,7 +104,7 @@ class Bench:
         _, stop, at, owner = self.ring.walk(self.load("written"), RING, True)
         assert stop == Stop.BLOCKED
         assert not self.committer.alive(owner)
-        self.ring.abort_dead(at)
+        assert self.ring.abort_dead(at, owner)
 
     def tokens(self) -> int:
         """Return the value of the guard's semaphore."""
