@@ -45,8 +45,8 @@ STEPS = (
     Step("process", (*PYTEST, "-m", "(process or crash) and not slow"), long=True),
     Step("slow", (*PYTEST, "-m", "slow"), long=True),
     Step("wheel", (PYTHON, "tools/wheel_check.py"), long=True),
-    Step("thread-sanitizer", (PYTHON, "tools/sanitize.py", "thread"), long=True),
-    Step("address-sanitizer", (PYTHON, "tools/sanitize.py", "address"), long=True),
+    Step("thread-sanitizer", (PYTHON, "-m", "tools.sanitize", "thread"), long=True),
+    Step("address-sanitizer", (PYTHON, "-m", "tools.sanitize", "address"), long=True),
 )
 
 NO_TESTS_COLLECTED = 5

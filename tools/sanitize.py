@@ -1,4 +1,4 @@
-"""Run the C code under sanitizers: `python tools/sanitize.py thread|address [pytest arguments]`.
+"""Run the C code under sanitizers: `python -m tools.sanitize thread|address [pytest arguments]`.
 
 thread: builds the ring and the frame codec, which need no Python.h, with tools/ring_stress.c under
 ThreadSanitizer and runs the stress program. address: the same under AddressSanitizer and
@@ -13,14 +13,12 @@ import shlex
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
-import tomllib
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-COMPILER = shlex.split(os.environ.get("CC", "cc"))
+from tools.building import COMPILER, ROOT, command_for, extensions, target_of
+
 STRESS = "tools/ring_stress.c"
 COPIED = ("logstore", "workers", "tests", "tools", "stubs", "pyproject.toml")
 
@@ -39,13 +37,6 @@ def library(name: str) -> str:
         [*COMPILER, f"-print-file-name={name}"], capture_output=True, text=True, check=True
     ).stdout.strip()
     return str(Path(found).resolve()) if Path(found).is_absolute() else ""
-
-
-def extensions() -> list[dict[str, Any]]:
-    """Read what pyproject.toml says of the compiled modules."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    modules: list[dict[str, Any]] = settings["tool"]["setuptools"]["ext-modules"]
-    return modules
 
 
 def ring_sources() -> list[str]:
@@ -73,14 +64,9 @@ def run_stress(checks: str) -> int:
 
 def build_module(module: dict[str, Any], tree: Path) -> int:
     """Compile one extension of pyproject.toml into the scratch tree, under both sanitizers."""
-    target = tree / (module["name"].replace(".", "/") + ".abi3.so")
-    defines = [f"-D{name}={value}" for name, value in module.get("define-macros", [])]
-    includes = [f"-I{path}" for path in module.get("include-dirs", [])]
-    flags = ["-g", "-O1", "-fPIC", "-shared", "-fno-omit-frame-pointer"]
+    flags = ["-g", "-O1", "-fno-omit-frame-pointer"]
     checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
-    command = [*COMPILER, *module.get("extra-compile-args", []), *flags, *checks, *defines]
-    command += [*includes, "-I" + sysconfig.get_path("include"), *module["sources"]]
-    command += ["-o", str(target), *(f"-l{name}" for name in module.get("libraries", []))]
+    command = command_for(module, tree / target_of(module), [*flags, *checks])
     return call(command, tree)
 
 
@@ -126,7 +112,9 @@ def main(arguments: list[str]) -> int:
         case ["address", *rest]:
             return run_stress("address,undefined") or run_address(rest)
         case _:
-            print("usage: sanitize.py thread|address [pytest arguments]", file=sys.stderr)
+            print(
+                "usage: python -m tools.sanitize thread|address [pytest arguments]", file=sys.stderr
+            )
             return 2
 
 
