@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,10 @@ from tests.writers import Writers
 settings.register_profile("same", derandomize=True, database=None, deadline=None)
 settings.register_profile("random", print_blob=True, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+# A shell that starts us in the background has Ctrl-C ignored, by us and by all that we start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PREFIX: Final = f"t{os.getpid()}-"
 """Begins the names of all logs of this test run: several runs share one machine."""

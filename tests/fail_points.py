@@ -6,13 +6,12 @@ import re
 import shlex
 import shutil
 import subprocess
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tests.service import ROOT, until
-from tools.sanitize import COMPILER, extensions
+from tools.building import command_for, extensions
 
 PROGRAMS: Final = ROOT / "tests" / "programs"
 _C_POINT: Final = re.compile(r'LS_POINT\("([a-z.]+)"\)')
@@ -70,12 +69,8 @@ def build(tree: Path) -> FailPoints:
     shutil.copy(PROGRAMS / "armed_points.py", tree / "logstore" / "points.py")
     shutil.copy(PROGRAMS / "aim.py", tree / "sitecustomize.py")
     (module,) = [one for one in extensions() if one["name"] == "logstore.ring._ring"]
-    defines = [f"-D{name}={value}" for name, value in module["define-macros"]]
-    command = [*COMPILER, *module["extra-compile-args"], "-fPIC", "-shared", *defines]
-    command += ["-DLOGSTORE_FAIL_POINTS", "-Werror"]
-    command += [f"-I{path}" for path in module["include-dirs"]]
-    command += ["-I" + sysconfig.get_path("include"), *module["sources"], "-lpthread"]
-    command += ["-o", str(tree / "logstore" / "ring" / "_ring.abi3.so")]
+    target = tree / "logstore" / "ring" / "_ring.abi3.so"
+    command = command_for(module, target, ["-DLOGSTORE_FAIL_POINTS", "-Werror"])
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{shlex.join(command)}\n{done.stderr}"
     return FailPoints(tree)

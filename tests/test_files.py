@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from logstore.files import Directory
+from tests.faults.scene import broken
+from tests.programs.faulty_calls import FaultyCalls
 
 
 @pytest.fixture
@@ -248,3 +250,17 @@ def test_a_file_that_is_renamed_while_the_directory_is_listed_is_left_out(
     monkeypatch.setattr(os, "scandir", Listing)
     with Directory.open(tmp_path, create=False) as directory:
         assert directory.sizes() == {"stays": 5}
+
+
+def test_a_sync_is_of_the_very_file_or_folder_and_its_error_is_told(directory: Directory) -> None:
+    fd = _new(directory, "file", b"1")
+    directory.make_directory("folder")
+    with broken(FaultyCalls(frozenset({"sync"}), 0, errno.EIO, None)) as faults:
+        with pytest.raises(OSError, match="Input/output error") as caught:
+            directory.sync_file(fd)
+        assert caught.value.filename == str(directory.path / "file")
+        for folder in (".", "folder"):
+            with pytest.raises(OSError, match="Input/output error"):
+                directory.sync(folder)
+    assert faults.fired == [("fdatasync", "file"), ("fsync", "log"), ("fsync", "folder")]
+    directory.close_file(fd)

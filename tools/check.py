@@ -44,9 +44,10 @@ STEPS = (
     Step("tests", (*PYTEST, "-m", "not process and not crash and not slow")),
     Step("process", (*PYTEST, "-m", "(process or crash) and not slow"), long=True),
     Step("slow", (*PYTEST, "-m", "slow"), long=True),
+    Step("planted-bugs", (PYTHON, "-m", "tools.planted"), long=True),
     Step("wheel", (PYTHON, "tools/wheel_check.py"), long=True),
-    Step("thread-sanitizer", (PYTHON, "tools/sanitize.py", "thread"), long=True),
-    Step("address-sanitizer", (PYTHON, "tools/sanitize.py", "address"), long=True),
+    Step("thread-sanitizer", (PYTHON, "-m", "tools.sanitize", "thread"), long=True),
+    Step("address-sanitizer", (PYTHON, "-m", "tools.sanitize", "address"), long=True),
     Step("fuzz", (PYTHON, "-m", "tools.fuzz", "--seconds", "20"), long=True),
 )
 
@@ -90,7 +91,9 @@ def chosen(names: list[str], everything: bool) -> list[Step]:
 def main() -> int:
     """Run the chosen steps, all of them whatever fails, and say how it went."""
     parser = argparse.ArgumentParser(description="Run the project's checks.")
-    parser.add_argument("--all", action="store_true", help="add process, crash, slow, sanitizers")
+    parser.add_argument(
+        "--all", action="store_true", help="add process, crash, slow, planted bugs, sanitizers"
+    )
     parser.add_argument("steps", nargs="*", metavar="NAME", help="run these steps only")
     options = parser.parse_args()
     began = time.monotonic()

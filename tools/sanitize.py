@@ -1,4 +1,4 @@
-"""Run the C code under sanitizers: `python tools/sanitize.py thread|address [pytest arguments]`.
+"""Run the C code under sanitizers: `python -m tools.sanitize thread|address [pytest arguments]`.
 
 thread: builds the ring and the frame codec, which need no Python.h, with tools/ring_stress.c under
 ThreadSanitizer and runs the stress program. address: the same under AddressSanitizer and
@@ -13,15 +13,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-COMPILER = shlex.split(os.environ.get("CC", "cc"))
+from tools.building import COMPILER, ROOT, command_for, extensions, target_of
+
 STRESS = "tools/ring_stress.c"
 COPIED = ("logstore", "workers", "tests", "tools", "stubs", "pyproject.toml")
 
@@ -40,13 +38,6 @@ def library(name: str) -> str:
         [*COMPILER, f"-print-file-name={name}"], capture_output=True, text=True, check=True
     ).stdout.strip()
     return str(Path(found).resolve()) if Path(found).is_absolute() else ""
-
-
-def extensions() -> list[dict[str, Any]]:
-    """Read what pyproject.toml says of the compiled modules."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    modules: list[dict[str, Any]] = settings["tool"]["setuptools"]["ext-modules"]
-    return modules
 
 
 def ring_sources() -> list[str]:
@@ -90,14 +81,9 @@ def build_module(
     checks: str = "address,undefined",
 ) -> int:
     """Compile one extension of pyproject.toml into a copy of the tree, under sanitizers."""
-    target = tree / (module["name"].replace(".", "/") + ".abi3.so")
-    defines = [f"-D{name}={value}" for name, value in module.get("define-macros", [])]
-    includes = [f"-I{path}" for path in module.get("include-dirs", [])]
-    flags = ["-g", "-O1", "-fPIC", "-shared", "-fno-omit-frame-pointer"]
+    flags = ["-g", "-O1", "-fno-omit-frame-pointer"]
     flags += [f"-fsanitize={checks}", "-fno-sanitize-recover=undefined"]
-    command = [*compiler, *module.get("extra-compile-args", []), *flags, *defines]
-    command += [*includes, "-I" + sysconfig.get_path("include"), *module["sources"]]
-    command += ["-o", str(target), *(f"-l{name}" for name in module.get("libraries", []))]
+    command = command_for(module, tree / target_of(module), flags, compiler)
     return call(command, tree)
 
 
@@ -137,7 +123,9 @@ def main(arguments: list[str]) -> int:
         case ["address", *rest]:
             return run_stress("address,undefined") or run_address(rest)
         case _:
-            print("usage: sanitize.py thread|address [pytest arguments]", file=sys.stderr)
+            print(
+                "usage: python -m tools.sanitize thread|address [pytest arguments]", file=sys.stderr
+            )
             return 2
 
 

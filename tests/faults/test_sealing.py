@@ -12,8 +12,11 @@ import pytest
 from logstore.errors import DiskFull
 from logstore.files import Directory
 from logstore.ring._ring import LAYOUT
-from logstore.ring.layout import State
+from logstore.ring.client import Client
+from logstore.ring.layout import COMMITTER, State
 from logstore.segments import manifest
+from logstore.workers.chores import Chores
+from logstore.workers.committer import Committer
 from tests.faults.scene import Scene, broken
 from tests.oracle import Oracle
 from tests.programs.faulty_calls import FaultyCalls
@@ -59,17 +62,40 @@ def restarted(scene: Scene) -> None:
     scene.oracle.check(scene.read())
 
 
+class TellingChores(Chores):
+    """Tell when a job waits."""
+
+    def __init__(self) -> None:
+        self.waits = threading.Event()
+        super().__init__()
+
+    def pause(self, seconds: float) -> None:
+        self.waits.set()
+        super().pause(seconds)
+
+
 def test_a_segment_whose_sync_failed_at_sealing_is_never_called_synced(scene: Scene) -> None:
     # The syncer has not opened the first segment when its sealing is tried: its own descriptor
     # would come after the error, and would not hear of it.
+    def meanwhile(*_: str) -> None:
+        # Sealing has been told, and has not said so yet: now the syncer comes.
+        assert scene.syncer is not None
+        if threading.current_thread() is not threading.main_thread():
+            scene.syncer.step()
+
     for _ in range(4):
         scene.append(3000)
+    scene.faults.on_fire = meanwhile
     scene.faults.kinds = frozenset({"sync"})
     scene.faults.times = 1
     scene.faults.only = "00000000000000004096.seg"
     assert scene.committer is not None
-    committer = scene.committer
+    scene.committer.close()
+    chores = TellingChores()
+    committer = Committer(Client(scene.path.name, role=COMMITTER), chores=chores)
+    scene.committer = committer
     until(lambda: committer.step() and rotations(scene), "a rotation")
+    until(lambda: chores.waits.is_set() or scene.faults.fired, "the sealing has begun")
     scene.settle()
     assert scene.faults.fired
     assert scene.state == State.FAILED

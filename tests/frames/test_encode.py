@@ -117,6 +117,19 @@ def test_zeros_are_bad_and_not_the_start_of_a_huge_frame(limit_lsn: int) -> None
     assert judge(bytes(64), limit_lsn, lsn=0) == frames.BAD
 
 
+def test_a_size_of_zero_is_bad_even_if_its_checksum_fits() -> None:
+    frame = bytearray(Frame(b"", LSN).encode())
+    frame[0:4] = bytes(4)
+    struct.pack_into("<I", frame, 4, crc32c.crc32c(frame[0:4] + frame[8:32], SALT))
+    assert judge(bytes(frame), LSN + 32) == frames.BAD
+
+
+def test_a_checksum_of_zero_is_compared_as_any_other() -> None:
+    frame = bytearray(Frame(b"x", LSN).encode())
+    frame[4:8] = bytes(4)
+    assert judge(bytes(frame), LSN + 40) == frames.BAD
+
+
 def test_stale_bytes_in_the_padding_make_the_frame_bad() -> None:
     frame = bytearray(Frame(b"x", LSN).encode())
     frame[-1] = 1

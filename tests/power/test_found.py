@@ -74,6 +74,26 @@ def test_a_recovery_may_end_after_it_put_the_active_segment_aside() -> None:
     assert set(_survives(directory.trace, 0)) == {end_lsn}
 
 
+def test_what_a_recovery_cuts_is_in_the_file_or_in_its_copy() -> None:
+    log = SmallLog(MemoryDirectory())
+    log.begin()
+    log.put(b"one")
+    end_lsn = log.end_lsn
+    log.put(b"torn and wanted")
+    flip(log.directory, log.active, 4096 + end_lsn - 4096, 1)
+    directory = RecordedMemory.of(image_of(log.directory))
+    recover(directory)
+    trace = directory.trace
+    disk = Disk(trace)
+    for index, op in enumerate(trace.ops):
+        disk.apply(index, op)
+        possible = Possibilities(disk, BY_NAME["weak"], 0)
+        for choice in choices(possible.counts, possible.newest(), rng=random.Random(0)):
+            files = possible.image(choice).files
+            kept = [name for name, data in files.items() if b"torn and wanted" in data]
+            assert set(kept) - {"quarantine/copy.tmp"}, f"lost after {op}"
+
+
 @pytest.mark.parametrize(
     ("seed", "profile"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from logstore import status
 from logstore.ring import slots
@@ -131,6 +132,17 @@ def test_an_append_wakes_a_sleeping_committer(bench: Bench, client: Client) -> N
     assert ended.wait(5)
     thread.join()
     assert len(bench.drain()) == 1
+
+
+def test_work_that_came_before_the_sleep_is_not_slept_over(bench: Bench, client: Client) -> None:
+    before = bench.load("head")
+    lsn = client.ring.append(b"work")  # nobody sleeps: it wakes nobody
+    began = time.monotonic()
+    bench.ring.idle(False, Mode.SLEEPING, before, State.RUNNING, 5.0)
+    assert client.ring.poll(Level.SYNCED, lsn, 0.0) is False
+    bench.ring.advance(Level.WRITTEN, bench.load("head"))
+    bench.ring.idle(True, Mode.NAPPING, 0, State.RUNNING, 5.0)
+    assert time.monotonic() - began < 2.0
 
 
 def test_a_waiter_for_the_disk_wakes_the_syncer_before_its_bytes_are_written(

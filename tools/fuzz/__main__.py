@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.hostile.targets import TARGETS
-from tools.sanitize import ROOT, build_module, copy_tree, extensions
+from tools.building import ROOT, extensions
+from tools.sanitize import build_module, copy_tree
 
 KEPT: Final = ROOT / ".fuzz"
 CHECKS: Final = "address,undefined,fuzzer-no-link"

@@ -1,0 +1,89 @@
+"""Mistakes about what frames mean: transactions, reverts, compaction."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tools.planted.bug import Bug, Edit
+
+MEANING: Final = (
+    Bug(
+        "parts-delivered-without-a-commit",
+        "Readers get the parts of a transaction that was never committed.",
+        (
+            "tests/process/test_transactions_process.py"
+            "::test_a_large_transaction_whose_process_is_killed_leaves_nothing",
+        ),
+        (
+            Edit(
+                "logstore/visible.py",
+                "elif frame.kind == TXN_PART and self._uncommitted:",
+                "elif frame.kind == TXN_PART:",
+            ),
+        ),
+    ),
+    Bug(
+        "transaction-outlives-its-epoch",
+        "What the processes of an earlier epoch had open can still be committed.",
+        (
+            "tests/segments/test_catalog.py"
+            "::test_what_is_open_at_the_end_of_an_epoch_comes_to_nothing",
+        ),
+        (
+            Edit(
+                "logstore/segments/catalog.py",
+                "        if epoch != self.epoch:\n            self.abort_all()\n",
+                "",
+            ),
+        ),
+    ),
+    Bug(
+        "compaction-ignores-pins",
+        "A segment that a cursor has not read is dropped.",
+        ("tests/segments/test_needed.py::test_a_pin_holds_every_segment_that_ends_behind_it",),
+        (
+            Edit(
+                "logstore/segments/needed.py",
+                "for p in pins if p.lsn < footer.end_lsn]",
+                "for p in pins if p.lsn < footer.base_lsn]",
+            ),
+        ),
+    ),
+    Bug(
+        "compaction-unlinks-before-the-manifest",
+        "Segments are removed while the manifest on the disk still lists them.",
+        (
+            "tests/power/test_power.py"
+            "::test_a_power_loss_at_any_moment_leaves_what_was_synced_and_nothing_else[ordered]",
+        ),
+        (
+            Edit(
+                "workers/compaction.py",
+                "        manifests.save(directory, plan.manifest, mode=client.identity.mode)\n"
+                '        point("compact.saved")\n',
+                "",
+            ),
+            Edit(
+                "workers/compaction.py",
+                "        _unlink(client, directory, plan.manifest, names)\n",
+                "        _unlink(client, directory, plan.manifest, names)\n"
+                "        manifests.save(directory, plan.manifest, mode=client.identity.mode)\n",
+            ),
+        ),
+    ),
+    Bug(
+        "revert-of-a-commit-not-seen",
+        "A transaction is committed although a revert lies behind its first part.",
+        (
+            "tests/process/test_reverts_process.py"
+            "::test_a_commit_is_refused_after_a_revert_even_of_what_came_later",
+        ),
+        (
+            Edit(
+                "logstore/ring/ring.c",
+                "    if (want->unreverted_since && atomic",
+                "    if (0 && want->unreverted_since && atomic",
+            ),
+        ),
+    ),
+)

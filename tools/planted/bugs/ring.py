@@ -1,0 +1,163 @@
+"""Mistakes in shared memory: reserving, the guard, sleeping and waking."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tools.planted.bug import Bug, Edit
+
+_RING: Final = "logstore/ring/ring.c"
+_GUARD: Final = "logstore/ring/guard.c"
+_WAITING: Final = "logstore/ring/waiting.c"
+_HEAD: Final = (
+    "    /* This one store is the reservation.  Pairs with: the acquire of head in ls_walk. */\n"
+    "    atomic_store_explicit(&region->head, head + want->span, memory_order_release);\n"
+)
+_LOST_TOKEN: Final = "tests/ring/test_guard.py::test_a_lost_token_is_replaced_by_whoever_misses_it"
+
+RING: Final = (
+    Bug(
+        "head-before-the-header",
+        "The reservation is visible before the frame says whose it is.",
+        (
+            "tests/crash/test_stop_and_continue_crash.py"
+            "::test_a_writer_stopped_inside_the_guard_holds_it_until_it_goes_on[reserve.intent]",
+        ),
+        (
+            Edit(_RING, _HEAD, ""),
+            Edit(
+                _RING,
+                '    LS_POINT("reserve.intent");\n',
+                f'{_HEAD}    LS_POINT("reserve.intent");\n',
+            ),
+        ),
+    ),
+    Bug(
+        "ring-overwritten-before-it-is-written",
+        "A writer takes room that the committer has not drained.",
+        (
+            "tests/ring/test_waiting.py"
+            "::test_a_full_ring_tells_so_after_the_time_out_and_nothing_is_appended",
+        ),
+        (Edit(_RING, "    return until - end <= ring->capacity;\n", "    return 1;\n"),),
+    ),
+    Bug(
+        "state-not-looked-at-under-the-guard",
+        "A record is reserved in a log that is stopping.",
+        (
+            "tests/ring/test_guard.py::test_a_state_set_under_the_guard_is_seen_by_the_next_reservation",
+        ),
+        (
+            Edit(
+                _RING,
+                "    if (state != LS_STATE_RUNNING && state != LS_STATE_FULL)\n",
+                "    if (state == LS_STATE_STARTING)\n",
+            ),
+        ),
+    ),
+    Bug(
+        "owner-word-not-compared",
+        "Who has a token from the semaphore is let in, whoever is inside.",
+        ("tests/ring/test_guard.py::test_surplus_tokens_let_nobody_in_twice",),
+        (
+            Edit(
+                _GUARD,
+                "    /* Pairs with: the exchange in ls_guard_release and in ls_guard_repair. */\n",
+                "    nobody = atomic_load(&ring->region->owner);\n",
+            ),
+        ),
+    ),
+    Bug(
+        "token-lost-at-release",
+        "Who leaves the guard does not give the token back.",
+        (_LOST_TOKEN,),
+        (
+            Edit(
+                _GUARD,
+                "the next time-out replaces it. */\n    sem_getvalue(ring->semaphore, &tokens);\n",
+                "the next time-out replaces it. */\n",
+            ),
+        ),
+    ),
+    Bug(
+        "token-lost-at-repair",
+        "Who frees the guard of a dead owner does not replace its token.",
+        ("tests/ring/test_guard.py::test_a_repair_done_twice_is_a_repair_done_once",),
+        (Edit(_GUARD, "    ls_guard_post(ring);\n    return 1;\n", "    return 1;\n"),),
+    ),
+    Bug(
+        "lost-token-never-replaced",
+        "Who times out on the semaphore does not try the guard without a token.",
+        (_LOST_TOKEN,),
+        (Edit(_GUARD, "return claim(ring) ? LS_OK : LS_BUSY;", "return LS_BUSY;"),),
+    ),
+    Bug(
+        "repair-does-not-redo-the-seq",
+        "After a death between head and seq the next record gets the same seq again.",
+        (
+            "tests/ring/test_guard.py"
+            "::test_an_owner_that_died_after_its_reservation_has_its_seq_counted_and_its_frame_aborted",
+        ),
+        (
+            Edit(
+                _GUARD,
+                "        if (seq > atomic_load_explicit(&region->groups[group].seq,",
+                "        if (0 && seq > atomic_load_explicit(&region->groups[group].seq,",
+            ),
+        ),
+    ),
+    Bug(
+        "wait-without-a-second-look",
+        "Who is woken takes it for granted that the watermark has come.",
+        (
+            "tests/ring/test_waiting.py"
+            "::test_waiters_of_different_positions_are_woken_as_theirs_are_passed",
+        ),
+        (
+            Edit(
+                _WAITING,
+                "deadline_ns, class_of(lsn));\n"
+                "        if (status != LS_OK)\n            return status;\n",
+                "deadline_ns, class_of(lsn));\n        return status;\n",
+            ),
+        ),
+    ),
+    Bug(
+        "sleep-without-a-second-look",
+        "The committer goes to sleep on work that came as it was about to.",
+        ("tests/ring/test_statistics.py::test_work_that_came_before_the_sleep_is_not_slept_over",),
+        (
+            Edit(
+                _WAITING,
+                "committer_ready(ring, mode, blocked_lsn), state,\n",
+                "0, state,\n",
+            ),
+        ),
+    ),
+    Bug(
+        "failure-undone",
+        "Who looked at the state before a failure sets another one after it.",
+        ("tests/ring/test_waiting.py::test_a_failure_is_undone_by_nobody_who_looked_before_it",),
+        (Edit(_WAITING, "    while (old != LS_STATE_FAILED &&\n", "    while (\n"),),
+    ),
+    Bug(
+        "revert-published-outside-the-guard",
+        "Between reserving a revert and publishing it others may reserve a commit.",
+        (
+            "tests/crash/test_revert_points_crash.py::test_a_revert_whose_process_dies_is_done_or_not_done[publish.published-True]",
+        ),
+        (
+            Edit(
+                _RING,
+                "    if (status == LS_OK) {\n        ls_fill(ring, slot, payload, length);\n",
+                "    ls_guard_release(ring);\n"
+                "    if (status == LS_OK) {\n        ls_fill(ring, slot, payload, length);\n",
+            ),
+            Edit(
+                _RING,
+                "    ls_guard_release(ring);\n    if (status == LS_NO_ROOM)\n        ls_wait_room",
+                "    if (status == LS_NO_ROOM)\n        ls_wait_room",
+            ),
+        ),
+    ),
+)
