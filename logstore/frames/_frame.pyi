@@ -178,7 +178,8 @@ def find(
 ) -> Record | tuple[int, int]:
     """Walk over the frames of a buffer to the record with a seq of a group.
 
-    The checksum of every frame on the way is checked; nothing is made of those passed over.
+    Only that record's checksum is checked: a frame that is passed over is stepped across by its size,
+    and only where a next one's header has its own LSN.
 
     Args:
         buffer, offset, lsn, salt, limit_lsn, names: As for `frame_at`.
