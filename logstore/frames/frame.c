@@ -39,8 +39,8 @@ static bool all_zero(const unsigned char *at, size_t length)
     return any == 0;
 }
 
-enum ls_verdict ls_frame_peek(const void *bytes, size_t available, uint64_t lsn,
-                              uint64_t limit_lsn, struct ls_frame *header)
+static inline enum ls_verdict peek(const void *bytes, size_t available, uint64_t lsn,
+                                   uint64_t limit_lsn, struct ls_frame *header)
 {
     uint64_t room = lsn < limit_lsn ? limit_lsn - lsn : 0;
     uint64_t span;
@@ -58,10 +58,16 @@ enum ls_verdict ls_frame_peek(const void *bytes, size_t available, uint64_t lsn,
     return span > available ? LS_FRAME_SHORT : LS_FRAME_OK;
 }
 
+enum ls_verdict ls_frame_peek(const void *bytes, size_t available, uint64_t lsn,
+                              uint64_t limit_lsn, struct ls_frame *header)
+{
+    return peek(bytes, available, lsn, limit_lsn, header);
+}
+
 enum ls_verdict ls_frame_check(const void *bytes, size_t available, uint64_t lsn,
                                uint64_t limit_lsn, uint32_t salt, struct ls_frame *header)
 {
-    enum ls_verdict verdict = ls_frame_peek(bytes, available, lsn, limit_lsn, header);
+    enum ls_verdict verdict = peek(bytes, available, lsn, limit_lsn, header);
     const unsigned char *payload = (const unsigned char *)bytes + LS_FRAME_HEADER;
     uint32_t length;
 

@@ -25,13 +25,11 @@ def rate(results: Results) -> Figure | None:
     for height, (store, one) in enumerate(found):
         value = one.median["records/s"]
         axes.barh(height, value, color=style.COLOURS[store], height=0.62)
-        axes.text(value * 1.06, height, style.amount(value), va="center", fontsize=9.5)
-    axes.set_xscale("log")
+        axes.text(value, height, f"  {style.amount(value)}", va="center", fontsize=9.5)
     axes.grid(visible=False)
     axes.spines["bottom"].set_visible(False)
     style.plain_ticks(axes.xaxis, [], [])
     style.plain_ticks(axes.yaxis, range(len(found)), [style.NAMES[store] for store, _ in found])
-    axes.set_xlim(left=min(one.median["records/s"] for _, one in found) / 4)
     axes.tick_params(left=False)
     figure.subplots_adjust(left=0.18, right=0.92, bottom=0.05)
     return figure
@@ -113,7 +111,9 @@ def _percentiles(results: Results, title: str, subtitle: str, durable: int) -> F
         assert one.latency is not None
         store = str(one.facts["store"])
         curve = [(1 / (1 - share), ns / 1e3) for share, ns in one.latency.curve() if share < 1]
-        curve = [(x, y) for x, y in curve if x <= 1 / (1 - shares[-1]) * 1.001]
+        end = 1 / (1 - shares[-1])
+        curve = [(x, y) for x, y in curve if x < end]
+        curve.append((end, one.latency.percentile(shares[-1]) / 1e3))
         style.line(axes, store, curve, marks=False)
         ends.append((style.NAMES[store], style.COLOURS[store], curve[-1][1]))
     axes.set_xscale("log")
