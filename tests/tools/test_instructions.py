@@ -45,9 +45,11 @@ PYTHON_BOUNDS = {  # CPython 3.11
 
 def above(counts: dict[str, float], bounds: dict[str, int]) -> list[str]:
     """Name every path that took more than its bound, or that was not counted at all."""
-    found = [f"{path}: {counts.get(path, 0):.0f} of {bound}" for path, bound in bounds.items()
-             if not 0 < counts.get(path, 0) <= bound]  # fmt: skip
-    return found
+    return [
+        f"{path}: {counts.get(path, 0):.0f} of {bound}"
+        for path, bound in bounds.items()
+        if not 0 < counts.get(path, 0) <= bound
+    ]
 
 
 @pytest.mark.parametrize("size", sorted(C_BOUNDS))

@@ -155,21 +155,32 @@ def start(results: Results) -> Figure | None:
         (one.facts["mib"], one.median["start after kill s"], one.median["start s"])
         for one in results.where("P9", has="segments")
     )
+    larger = [
+        (1024 * one.facts["gib"], one.median["seconds to append"])
+        for one in results.where("P5", has="gib")
+    ]
     if len(found) < 2:
         return None
     figure, axes = style.new(
         "Time to the first append does not grow with the log",
-        "Starting the service and appending, by the size of the log that is there (P9)",
+        "Starting the service and appending, by the size of the log that is there (P9, P5)",
     )
-    sizes = [mib for mib, *_ in found]
-    style.line(axes, "logstore", [(mib, killed) for mib, killed, _ in found])
-    axes.plot(sizes, [clean for *_, clean in found], color="#7aa6cf", linewidth=1.6, marker="o")
+    killed = sorted([*((mib, seconds) for mib, seconds, _ in found), *larger])
+    style.line(axes, "logstore", killed)
+    axes.plot(
+        [mib for mib, *_ in found],
+        [clean for *_, clean in found],
+        color="#7aa6cf",
+        linewidth=1.6,
+        marker="o",
+    )
     axes.set_xscale("log")
-    style.plain_ticks(axes.xaxis, sizes, [f"{mib:,} MiB" for mib in sizes])
-    axes.set_ylim(0, 1.25 * max(max(killed, clean) for _, killed, clean in found))
+    sizes = [mib for mib, _ in killed]
+    style.plain_ticks(axes.xaxis, sizes, [style.size(mib) for mib in sizes])
+    axes.set_ylim(0, 1.25 * max(value for one in (*found, *killed) for value in one[1:]))
     axes.set_ylabel("seconds")
     axes.minorticks_off()
-    ends = [("logstore, killed", style.COLOURS["logstore"], found[-1][1])]
+    ends = [("logstore, killed", style.COLOURS["logstore"], killed[-1][1])]
     ends.append(("stopped in order", "#5b8fc0", found[-1][2]))
     style.name_ends(axes, ends)
     return figure

@@ -136,6 +136,11 @@ def duration(microseconds: float) -> str:
     return f"{microseconds:.3g} µs"
 
 
+def size(mebibytes: int) -> str:
+    """Write a size of a log."""
+    return f"{mebibytes / 1024:g} GiB" if mebibytes >= 1024 else f"{mebibytes} MiB"
+
+
 def save(figure: Figure, directory: Path, name: str) -> list[Path]:
     """Write a picture as PNG and SVG, the same bytes for the same figures."""
     directory.mkdir(parents=True, exist_ok=True)

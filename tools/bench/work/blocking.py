@@ -26,12 +26,14 @@ def p3(place: Place, *, full: bool) -> list[Case]:
         64: (Bar("times SQLite", least=20), Bar("max / p99", most=10)),
     }
     cases = []
-    for writers in (1, 2, 4, 8, 16, 64) if full else (1, 2, 8, 64):
+    for writers in (1, 2, 4, 8, 16, 64):
         run = partial(_blocking, place, writers, seconds)
         facts = {"store": "logstore", "writers": writers}
-        cases.append(Case("P3", writers_word(writers), run, bars.get(writers, ()), {**facts}))
+        cases.append(
+            Case("P3", f"{writers_word(writers)}, logstore", run, bars.get(writers, ()), {**facts})
+        )
     for kind in place.present(PEERS):
-        for writers in (1, 2, 4, 8, 16, 64) if full else (1, 8):
+        for writers in (1, 2, 4, 8, 16, 64) if full else (1, 8, 64):
             if writers > 1 and kind not in MANY_PROCESSES:
                 continue
             run = partial(_peer, place, kind, writers, seconds)
