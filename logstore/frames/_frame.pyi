@@ -178,8 +178,8 @@ def find(
 ) -> Record | tuple[int, int]:
     """Walk over the frames of a buffer to the record with a seq of a group.
 
-    Only that record's checksum is checked: a frame that is passed over is stepped across by its size,
-    and only where a next one's header has its own LSN.
+    Only that record's checksum is checked: a frame before it is stepped over by its size, and
+    only if the next one's header has its own LSN.
 
     Args:
         buffer, offset, lsn, salt, limit_lsn, names: As for `frame_at`.
