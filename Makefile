@@ -32,9 +32,9 @@ check-all: $(STAMP) ## check, and process, crash, slow and sanitizer runs
 	@$(PY) -m pip install --quiet --disable-pip-version-check atheris || true # the step fuzz says what it lacks
 	@$(PY) tools/check.py --all
 
-bench: $(STAMP) ## the benchmarks with the peers, short form (BENCH_ARGS=...)
+bench: $(STAMP) ## the benchmarks with the peers, short form, results in bench/ (BENCH_ARGS=...)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[bench]' || echo "peers are left out"
-	@$(PY) -m tools.bench $(BENCH_ARGS)
+	@$(PY) -m tools.bench --out bench $(BENCH_ARGS)
 
 clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -177,7 +177,11 @@ class RawReader:
             raise NotFound("older than the oldest record", lsn=lsn)
         head = ring.load(_HEAD)
         if head > lsn + ring.capacity:
-            return self.loader.load(lsn, ring.load(_WRITTEN), self.names(), kinds=kinds)
+            written = ring.load(_WRITTEN)
+            # Order: the limit before the names, as in `chunks`.
+            known = len(self._names) == ring.load(_GROUP_COUNT)
+            names = self._names if known else self.names()
+            return self.loader.load(lsn, written, names, kinds=kinds)
         if lsn >= ring.load(_PUBLISHED):
             # Published by its writer, perhaps, and not yet seen by the committer.
             if lsn >= head:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from logstore.backward import BackwardView
@@ -74,7 +75,10 @@ class LogReader:
         self, start: int | None, end: int | None, level: Level, what: Selection
     ) -> Iterator[Record]:
         """Iterate over the records in [start, end) as far as `level` goes now."""
-        return self._records(self._start(start), self.raw.limit(level), end, what)
+        view = self._view(what)
+        pieces = view.pieces(self._start(start), self.raw.limit(level), end)
+        # No Python runs between two records of a piece: it would cost as much as the records.
+        return chain.from_iterable(map(view.one_by_one, pieces))
 
     def read_back(
         self, start: int | None, end: int | None, level: Level, what: Selection
@@ -89,7 +93,7 @@ class LogReader:
             copy=what.copy,
         )
         pieces = view.pieces_back(self.raw.limit(level), self._start(start), end)
-        return (record for piece in pieces for record in view.one_by_one(piece))
+        return chain.from_iterable(map(view.one_by_one, pieces))
 
     def _start(self, start: int | None) -> int:
         oldest = self._ring.load(LAYOUT["start"])
@@ -101,24 +105,14 @@ class LogReader:
             raise InvalidLSN("nothing is appended there yet", lsn=start)
         return start
 
-    def _records(
-        self, start: int, limit: int, end: int | None, what: Selection
-    ) -> Iterator[Record]:
-        view = self._view(what)
-        for piece in view.pieces(start, limit, end):
-            yield from view.one_by_one(piece)
-
     def follow(
         self, start: int | None, level: Level, timeout_s: float | None, what: Selection
     ) -> Iterator[Record]:
         """Iterate over the records from `start` on as they reach `level`."""
         position = self._ring.load(LAYOUT["head"]) if start is None else self._start(start)
         view = self._view(what)
-        return (
-            record
-            for piece in self._await_pieces(view, position, level, timeout_s)
-            for record in view.one_by_one(piece)
-        )
+        pieces = self._await_pieces(view, position, level, timeout_s)
+        return chain.from_iterable(map(view.one_by_one, pieces))
 
     def follow_pieces(
         self, position: int, level: Level, timeout_s: float | None, what: Selection

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 from logstore.errors import NotFound
@@ -23,6 +24,7 @@ RECORDS: Final = 1 << DATA
 FRAMES: Final = RECORDS | 1 << TXN_PART | 1 << TXN_COMMIT | 1 << TXN_ABORT
 BUFFERED: Final = 4 << 20
 """Bytes of open transactions that are remembered; larger ones are read again at their commit."""
+_NEWEST_REVERT: Final = LAYOUT["newest_revert_lsn"]
 
 
 class Frames(Protocol):
@@ -49,19 +51,21 @@ class Intervals:
     Attributes:
         intervals: What is hidden.
         newest_lsn: The revert frame that lists it.
-        load, word: `load(word)` gives the newest revert frame there is now, at least cost.
     """
-
-    word = 0
 
     def __init__(self, intervals: tuple[Interval, ...] = ()) -> None:
         self.intervals = intervals
         self.newest_lsn = 0
-        self.load: Callable[[int], int] = int
 
     def fresh(self) -> bool:
         """Tell whether nothing was reverted since the last `refresh`."""
-        return self.load(self.word) == self.newest_lsn
+        return True
+
+    def deliver(
+        self, records: list[Record], rest: Callable[[int], Iterator[Record]]
+    ) -> Iterator[Record]:
+        """Iterate over records while `fresh`, looked at for each; then over `rest(how many)`."""
+        return iter(records)
 
     def refresh(self) -> None:
         """Learn of the newest revert, if there is a new one; waits for nobody."""
@@ -86,13 +90,21 @@ class Intervals:
 class Hidden(Intervals):
     """What was reverted in a running log, by its newest revert frame. Threads may share it."""
 
-    word = LAYOUT["newest_revert_lsn"]
-
     def __init__(self, raw: RawReader) -> None:
         super().__init__()
         self._raw = raw
+        self._ring = raw.client.ring
         self._learning = threading.Lock()
-        self.load = raw.client.ring.load
+
+    def fresh(self) -> bool:
+        """Tell whether nothing was reverted since the last `refresh`."""
+        return self._ring.load(_NEWEST_REVERT) == self.newest_lsn
+
+    def deliver(
+        self, records: list[Record], rest: Callable[[int], Iterator[Record]]
+    ) -> Iterator[Record]:
+        """Iterate over records while `fresh`, looked at for each; then over `rest(how many)`."""
+        return self._ring.deliver(records, _NEWEST_REVERT, self.newest_lsn, rest)
 
     def refresh(self) -> None:
         """Learn of the newest revert, if there is a new one; waits for nobody."""
@@ -101,7 +113,7 @@ class Hidden(Intervals):
         # Or a thread that read an older revert would put it in the place of a newer one.
         with self._learning:
             while not self.fresh():
-                newest = self.load(self.word)
+                newest = self._ring.load(_NEWEST_REVERT)
                 payload = bytes(self._raw.published_frame(newest, 1 << REVERT).payload)
                 self.intervals = decode_revert(payload, newest)
                 self.newest_lsn = newest
@@ -185,15 +197,8 @@ class View:
         was read already.
         """
         if self._show_reverted:
-            yield from piece.records
-            return
-        # One call in C for each record: a call in Python would cost as much again as the record.
-        load, word, newest = self.hidden.load, self.hidden.word, self.hidden.newest_lsn
-        for index, record in enumerate(piece.records):
-            if load(word) != newest:
-                yield from self._left(piece, index)
-                return
-            yield record
+            return iter(piece.records)
+        return self.hidden.deliver(piece.records, partial(self._left, piece))
 
     def _left(self, piece: Piece, index: int) -> Iterator[Record]:
         """Go on with the rest of a piece after a revert has come."""

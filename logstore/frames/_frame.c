@@ -5,6 +5,8 @@
  */
 #include "frames/_frame.h"
 
+#include <limits.h>
+
 #include "frames/crc32c.h"
 #include "frames/frame.h"
 
@@ -13,14 +15,15 @@
 
 bool take_unsigned(PyObject *value, const char *name, uint64_t maximum, uint64_t *taken)
 {
-    PyObject *index = PyNumber_Index(value);
+    PyObject *index = PyLong_CheckExact(value) ? Py_NewRef(value) : PyNumber_Index(value);
     unsigned long long number;
 
     if (index == NULL)
         return false;
     number = PyLong_AsUnsignedLongLong(index);
     Py_DECREF(index);
-    if (!PyErr_Occurred() && number <= maximum) {
+    /* Only all ones may be an error: on the way of every load, one look less. */
+    if (number <= maximum && (number != ULLONG_MAX || !PyErr_Occurred())) {
         *taken = number;
         return true;
     }

@@ -178,7 +178,8 @@ def find(
 ) -> Record | tuple[int, int]:
     """Walk over the frames of a buffer to the record with a seq of a group.
 
-    The checksum of every frame on the way is checked; nothing is made of those passed over.
+    Only that record's checksum is checked: a frame before it is stepped over by its size, and
+    only if the next one's header has its own LSN.
 
     Args:
         buffer, offset, lsn, salt, limit_lsn, names: As for `frame_at`.

@@ -280,19 +280,24 @@ PyObject *frame_at(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return result;
 }
 
-/* Walk to the record with this seq, or to where it can be no more; the verdict says which. */
+/* Walk to the record with this seq, or to where it can be no more; the verdict says which.
+ *
+ * Only that record's checksum is looked at. A damaged header on the way leads to a record that is
+ * sound and has this seq, which is then the one, or to none, which proves nothing. */
 static enum ls_verdict walk_to(struct scan *scan, uint64_t group, uint64_t seq, bool *found,
                                struct ls_frame *header)
 {
     *found = false;
     while (scan->lsn < scan->limit_lsn) {
-        enum ls_verdict verdict = check(scan, header);
+        enum ls_verdict verdict =
+            ls_frame_peek(scan->bytes + scan->offset, scan->length - scan->offset, scan->lsn,
+                          scan->limit_lsn, header);
         if (verdict != LS_FRAME_OK)
             return verdict;
         if (header->group == group && header->seq >= seq &&
             (header->kind == LS_DATA || header->kind == LS_TXN_PART)) {
             *found = header->seq == seq;
-            return LS_FRAME_OK;
+            return *found ? check(scan, header) : LS_FRAME_OK;
         }
         step(scan, header);
     }
@@ -319,11 +324,11 @@ PyObject *find(PyObject *module, PyObject *const *args, Py_ssize_t count)
         !take_unsigned(args[7], "seq", UINT64_MAX, &seq) || !begin_at(&scan, args, &buffer))
         return NULL;
     verdict = walk_to(&scan, group, seq, &found, &header);
-    if (found && judge(&scan, &header) == DELIVER)
+    if (found && verdict == LS_FRAME_OK && judge(&scan, &header) == DELIVER)
         result = record_of(&scan, &header);
     else
         result = Py_BuildValue("(Ki)", (unsigned long long)scan.lsn,
-                               found ? VERDICT_UNKNOWN_KIND : (int)verdict);
+                               found && verdict == LS_FRAME_OK ? VERDICT_UNKNOWN_KIND : (int)verdict);
     Py_XDECREF(scan.group_name);
     PyBuffer_Release(&buffer);
     return result;

@@ -152,6 +152,14 @@ static inline uint32_t move_past(const struct shift *shift, uint64_t state)
            shift->past[2][(state >> 16) & 0xFF] ^ shift->past[3][(state >> 24) & 0xFF];
 }
 
+HARDWARE static inline uint64_t four_words(uint64_t state, const unsigned char *at)
+{
+    state = STEP_WORD(state, load_word(at));
+    state = STEP_WORD(state, load_word(at + 8));
+    state = STEP_WORD(state, load_word(at + 16));
+    return STEP_WORD(state, load_word(at + 24));
+}
+
 /* One block of three lanes of `lane` bytes each. */
 HARDWARE static inline uint64_t three_lanes(uint64_t state, const unsigned char *at, size_t lane,
                                             const struct shift *shift)
@@ -168,12 +176,29 @@ HARDWARE static inline uint64_t three_lanes(uint64_t state, const unsigned char 
     return move_past(shift, state) ^ third;
 }
 
-HARDWARE static uint32_t by_instruction(uint64_t state, const unsigned char *at, size_t length)
+/* All but the last few bytes of a long input; says how many that were. */
+HARDWARE static uint64_t by_lanes(uint64_t state, const unsigned char *at, size_t length, size_t *used)
 {
-    for (; length >= 3 * LONG_LANE; at += 3 * LONG_LANE, length -= 3 * LONG_LANE)
+    size_t left = length;
+
+    for (; left >= 3 * LONG_LANE; at += 3 * LONG_LANE, left -= 3 * LONG_LANE)
         state = three_lanes(state, at, LONG_LANE, &long_shift);
-    for (; length >= 3 * SHORT_LANE; at += 3 * SHORT_LANE, length -= 3 * SHORT_LANE)
+    for (; left >= 3 * SHORT_LANE; at += 3 * SHORT_LANE, left -= 3 * SHORT_LANE)
         state = three_lanes(state, at, SHORT_LANE, &short_shift);
+    *used = length - left;
+    return state;
+}
+
+HARDWARE static inline uint32_t by_instruction(uint64_t state, const unsigned char *at, size_t length)
+{
+    if (length >= 3 * SHORT_LANE) {
+        size_t used;
+        state = by_lanes(state, at, length, &used);
+        at += used;
+        length -= used;
+    }
+    for (; length >= 32; at += 32, length -= 32)
+        state = four_words(state, at);
     for (; length >= 8; at += 8, length -= 8)
         state = STEP_WORD(state, load_word(at));
     if (length & 4) {
@@ -186,6 +211,18 @@ HARDWARE static uint32_t by_instruction(uint64_t state, const unsigned char *at,
         state = STEP_BYTE(state, *at);
     return (uint32_t)state;
 }
+
+HARDWARE static uint32_t frame_by_instruction(uint32_t state, uint32_t first,
+                                              const unsigned char *words, const unsigned char *at,
+                                              size_t length)
+{
+    uint64_t wide = STEP_HALF(state, first);
+
+    wide = STEP_WORD(wide, load_word(words));
+    wide = STEP_WORD(wide, load_word(words + 8));
+    wide = STEP_WORD(wide, load_word(words + 16));
+    return by_instruction(wide, at, length);
+}
 #endif
 
 uint32_t ls_crc32c(uint32_t value, const void *bytes, size_t length)
@@ -195,6 +232,19 @@ uint32_t ls_crc32c(uint32_t value, const void *bytes, size_t length)
         return ~by_instruction((uint32_t)~value, bytes, length);
 #endif
     return ~portable(~value, bytes, length);
+}
+
+uint32_t ls_crc32c_frame(uint32_t value, uint32_t first, const void *words, const void *bytes,
+                         size_t length)
+{
+    uint32_t state = ~value;
+
+#ifdef HARDWARE
+    if (__builtin_expect(hardware, true))
+        return ~frame_by_instruction(state, first, words, bytes, length);
+#endif
+    state = portable(state, (const unsigned char *)&first, sizeof first);
+    return ~portable(portable(state, words, 24), bytes, length);
 }
 
 uint32_t ls_crc32c_portable(uint32_t value, const void *bytes, size_t length)

@@ -12,11 +12,7 @@
 uint32_t ls_frame_crc(const struct ls_frame *header, const void *payload, uint32_t payload_length,
                       uint32_t salt)
 {
-    uint32_t size = header->size & ~LS_IN_FLIGHT;
-    uint32_t crc = ls_crc32c(salt, &size, sizeof size);
-
-    crc = ls_crc32c(crc, &header->lsn, LS_FRAME_HEADER - offsetof(struct ls_frame, lsn));
-    return ls_crc32c(crc, payload, payload_length);
+    return ls_crc32c_frame(salt, payload_length + 1, &header->lsn, payload, payload_length);
 }
 
 void ls_frame_encode(void *frame, const struct ls_frame *header, const void *payload,
@@ -43,32 +39,46 @@ static bool all_zero(const unsigned char *at, size_t length)
     return any == 0;
 }
 
-enum ls_verdict ls_frame_check(const void *bytes, size_t available, uint64_t lsn,
-                               uint64_t limit_lsn, uint32_t salt, struct ls_frame *header)
+static inline enum ls_verdict peek(const void *bytes, size_t available, uint64_t lsn,
+                                   uint64_t limit_lsn, struct ls_frame *header)
 {
-    const unsigned char *at = bytes;
     uint64_t room = lsn < limit_lsn ? limit_lsn - lsn : 0;
-    uint32_t payload_length;
     uint64_t span;
-    size_t used;
 
     if (room < LS_FRAME_HEADER)
         return LS_FRAME_BAD;
     if (available < LS_FRAME_HEADER)
         return LS_FRAME_SHORT;
-    memcpy(header, at, sizeof *header);
+    memcpy(header, bytes, sizeof *header);
     if (header->size == 0 || (header->size & LS_IN_FLIGHT) || header->lsn != lsn)
         return LS_FRAME_BAD;
-    payload_length = header->size - 1;
-    span = ls_span(payload_length);
+    span = ls_span(header->size - 1);
     if (span > room)
         return LS_FRAME_BAD;
-    if (span > available)
-        return LS_FRAME_SHORT;
-    if (ls_frame_crc(header, at + LS_FRAME_HEADER, payload_length, salt) != header->crc)
+    return span > available ? LS_FRAME_SHORT : LS_FRAME_OK;
+}
+
+enum ls_verdict ls_frame_peek(const void *bytes, size_t available, uint64_t lsn,
+                              uint64_t limit_lsn, struct ls_frame *header)
+{
+    return peek(bytes, available, lsn, limit_lsn, header);
+}
+
+enum ls_verdict ls_frame_check(const void *bytes, size_t available, uint64_t lsn,
+                               uint64_t limit_lsn, uint32_t salt, struct ls_frame *header)
+{
+    enum ls_verdict verdict = peek(bytes, available, lsn, limit_lsn, header);
+    const unsigned char *payload = (const unsigned char *)bytes + LS_FRAME_HEADER;
+    uint32_t length;
+
+    if (verdict != LS_FRAME_OK)
+        return verdict;
+    length = header->size - 1;
+    if (ls_frame_crc(header, payload, length, salt) != header->crc)
         return LS_FRAME_BAD;
-    used = (size_t)LS_FRAME_HEADER + payload_length;
-    return all_zero(at + used, (size_t)span - used) ? LS_FRAME_OK : LS_FRAME_BAD;
+    return all_zero(payload + length, (size_t)(-(uint64_t)length & (LS_ALIGNMENT - 1)))
+               ? LS_FRAME_OK
+               : LS_FRAME_BAD;
 }
 
 uint64_t ls_frame_resync(const void *bytes, size_t available, uint64_t lsn, uint64_t limit_lsn,

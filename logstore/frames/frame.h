@@ -56,10 +56,15 @@ struct ls_frame {
     };
     uint64_t lsn;
     uint64_t seq;
-    uint16_t group;
-    uint8_t kind;
-    uint8_t flags;
-    uint32_t distance; /* (lsn - synced when reserved) / 8 */
+    union {
+        struct {
+            uint16_t group;
+            uint8_t kind;
+            uint8_t flags;
+            uint32_t distance; /* (lsn - synced when reserved) / 8 */
+        };
+        uint64_t tail; /* all four: written by one store, the checksum can load it without a stall */
+    };
 };
 
 _Static_assert(sizeof(struct ls_frame) == LS_FRAME_HEADER, "the header is 32 bytes");
@@ -73,6 +78,7 @@ _Static_assert(offsetof(struct ls_frame, group) == 24, "group at 24");
 _Static_assert(offsetof(struct ls_frame, kind) == 26, "kind at 26");
 _Static_assert(offsetof(struct ls_frame, flags) == 27, "flags at 27");
 _Static_assert(offsetof(struct ls_frame, distance) == 28, "distance at 28");
+_Static_assert(offsetof(struct ls_frame, tail) == 24, "tail over the last four");
 _Static_assert(sizeof(_Atomic uint64_t) == sizeof(uint64_t), "an atomic word is a plain word");
 
 enum ls_verdict {
@@ -105,6 +111,12 @@ static inline uint64_t ls_frame_word(uint32_t size, uint32_t crc)
     return (uint64_t)crc << 32 | size;
 }
 
+/* The word that holds `group`, `kind`, `flags` and `distance`. */
+static inline uint64_t ls_frame_tail(uint16_t group, uint8_t kind, uint8_t flags, uint32_t distance)
+{
+    return (uint64_t)distance << 32 | (uint64_t)flags << 24 | (uint64_t)kind << 16 | group;
+}
+
 /* The distance field of a frame at `lsn` that is reserved while `synced_lsn` is durable. */
 static inline uint32_t ls_frame_distance(uint64_t lsn, uint64_t synced_lsn)
 {
@@ -124,7 +136,8 @@ static inline uint64_t ls_frame_proof(const struct ls_frame *frame)
     return frame->distance == LS_NO_CLAIM || below > frame->lsn ? 0 : frame->lsn - below;
 }
 
-/* The checksum of a frame. The crc field is not read; size is taken without its in-flight bit. */
+/* The checksum of a frame. Of the header's first word nothing is read: the size follows from the
+ * payload's length. */
 uint32_t ls_frame_crc(const struct ls_frame *header, const void *payload, uint32_t payload_length,
                       uint32_t salt);
 
@@ -145,6 +158,11 @@ void ls_frame_encode(void *frame, const struct ls_frame *header, const void *pay
  */
 enum ls_verdict ls_frame_check(const void *bytes, size_t available, uint64_t lsn,
                                uint64_t limit_lsn, uint32_t salt, struct ls_frame *header);
+
+/* As ls_frame_check, but looks at the header alone: what seems a frame may turn out not to be one. For
+ * who steps over frames to one that is then checked. */
+enum ls_verdict ls_frame_peek(const void *bytes, size_t available, uint64_t lsn,
+                              uint64_t limit_lsn, struct ls_frame *header);
 
 /* Find the first valid frame at an aligned LSN, wholly within the bytes and below the limit.
  *

@@ -160,7 +160,7 @@ static PyObject *ring_bind(RingObject *self, PyObject *token)
 }
 
 /* The header word at a byte offset, or NULL with an error. */
-static _Atomic uint64_t *word_at(RingObject *self, unsigned long long offset)
+_Atomic uint64_t *word_at(RingObject *self, unsigned long long offset)
 {
     if (offset % 8 != 0 || offset + 8 > sizeof(struct ls_region)) {
         PyErr_SetString(PyExc_ValueError, "offset is not a word of the header");
@@ -345,6 +345,7 @@ static PyMethodDef ring_methods[] = {
     FAST(append_part),  ARGS(revert),       ARGS(swap),         ARGS(add), FAST(offer),        FAST(reserve),
     FAST(wait),         FAST(poll),        NONE(close),        ONE(bind),
     NONE(forsake),
+    ARGS(deliver),
     ONE(load),          ARGS(store),       ARGS(words),        ARGS(read_header),
     ARGS(write_header), ARGS(walk),        ARGS(abort_dead),   ARGS(advance),
     ARGS(discard),      ONE(next_boundary),
@@ -389,7 +390,8 @@ static int add_types(PyObject *module)
 {
     PyObject *ring = PyType_FromSpec(&ring_spec);
     slot_type = (PyTypeObject *)PyType_FromSpec(&slot_spec);
-    if (ring == NULL || slot_type == NULL)
+    delivery_type = (PyTypeObject *)PyType_FromSpec(&delivery_spec);
+    if (ring == NULL || slot_type == NULL || delivery_type == NULL)
         return -1;
     if (PyModule_AddObjectRef(module, "Slot", (PyObject *)slot_type) < 0)
         return -1;

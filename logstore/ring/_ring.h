@@ -26,6 +26,8 @@ typedef struct {
     PyObject *hook; /* called with (status, detail) when the ring cannot go on; raises or returns */
     int closed;
     int blocking; /* threads inside a call that has released the GIL */
+    uint64_t asked_from; /* synced, and */
+    uint64_t asked_to;   /* up to where durability was asked for, at this process's last demand */
 } RingObject;
 
 /* Release the GIL around a call into the ring, and let close() know that we are in there. */
@@ -33,6 +35,7 @@ typedef struct {
 #define END_BLOCKING(self) Py_END_ALLOW_THREADS (self)->blocking--; }
 
 extern PyType_Spec slot_spec;
+extern PyType_Spec delivery_spec;
 
 /* Where and when a reservation is to be made; the optional arguments (timeout, group, kind). */
 struct options {
@@ -51,12 +54,14 @@ int reserve_ring(RingObject *self, const struct ls_request *want, struct ls_slot
 uint64_t deadline_of(PyObject *timeout, int *failed);
 int call_hook(RingObject *self, int status, uint64_t detail);
 int refuse_closed(RingObject *self);
+_Atomic uint64_t *word_at(RingObject *self, unsigned long long offset);
 
 PyObject *ring_append(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_append_many(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_append_part(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_offer(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_reserve(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
+PyObject *ring_deliver(RingObject *self, PyObject *args);
 PyObject *ring_passed(RingObject *self, PyObject *lsn);
 PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_poll(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
@@ -80,5 +85,6 @@ PyObject *ring_await_knock(RingObject *self, PyObject *args);
 
 PyObject *layout_dict(void);
 extern PyTypeObject *slot_type;
+extern PyTypeObject *delivery_type;
 
 #endif

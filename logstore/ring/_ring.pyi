@@ -1,7 +1,9 @@
-from collections.abc import Callable, Sequence
-from typing import Final, final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeVar, final
 
 from typing_extensions import Buffer
+
+_T = TypeVar("_T")
 
 LAYOUT: Final[dict[str, int]]
 """Offsets of the region's fields and the constants of ring.h."""
@@ -153,6 +155,15 @@ class Ring:
 
     def poll(self, level: int, lsn: int, timeout: float | None, /) -> bool:
         """Sleep at most once for the watermark of `level` to exceed `lsn`; tell whether it does."""
+
+    # Readers.
+    def deliver(
+        self, records: list[_T], offset: int, value: int, rest: Callable[[int], Iterator[_T]], /
+    ) -> Iterator[_T]:
+        """Iterate over `records` while a word of the header has a value, looked at for each.
+
+        Once it has another, go on with what `rest` returns, called with how many were given.
+        """
 
     # Workers.
     def walk(self, from_lsn: int, most: int, verify: bool, /) -> tuple[int, int, int, int]:

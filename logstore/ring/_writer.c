@@ -320,6 +320,27 @@ static PyObject *waited(RingObject *self, uint64_t lsn)
     Py_RETURN_NONE;
 }
 
+/* Ask for the next sync ahead of its need.
+ *
+ * Who keeps many records in flight and waits for each finds most of them durable. When it has come to
+ * those that the last demand made durable, it will soon wait for what it has appended since: asked for
+ * now, that is synced while it goes on, and not only once it has to sleep. */
+static void ask_ahead(RingObject *self, uint64_t lsn)
+{
+    struct ls_region *region = self->ring.region;
+    uint64_t synced, head;
+
+    if (lsn < self->asked_from || self->asked_to == 0)
+        return;
+    synced = atomic_load_explicit(&region->synced, memory_order_acquire);
+    head = atomic_load_explicit(&region->head, memory_order_acquire);
+    if (synced < self->asked_to || head <= synced)
+        return;
+    self->asked_from = synced;
+    self->asked_to = head;
+    ls_demand(&self->ring, LS_LEVEL_SYNCED, head - 1);
+}
+
 /* passed(lsn) -> is the record at `lsn` durable already, and is nothing reverted?  Raises nothing: what
  * makes no sense is False. */
 PyObject *ring_passed(RingObject *self, PyObject *lsn)
@@ -332,9 +353,11 @@ PyObject *ring_passed(RingObject *self, PyObject *lsn)
         PyErr_Clear();
         Py_RETURN_FALSE;
     }
-    return PyBool_FromLong(ls_passed(&self->ring, LS_LEVEL_SYNCED, at) &&
-                           atomic_load_explicit(&self->ring.region->newest_revert_lsn,
-                                                memory_order_acquire) == 0);
+    if (!ls_passed(&self->ring, LS_LEVEL_SYNCED, at) ||
+        atomic_load_explicit(&self->ring.region->newest_revert_lsn, memory_order_acquire) != 0)
+        Py_RETURN_FALSE;
+    ask_ahead(self, at);
+    Py_RETURN_TRUE;
 }
 
 /* wait(level, lsn, timeout=None): until the watermark of `level` exceeds lsn. */
@@ -358,6 +381,10 @@ PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
     if (failed)
         return NULL;
     began = ls_now_ns();
+    if (level == LS_LEVEL_SYNCED) {
+        self->asked_from = atomic_load_explicit(&self->ring.region->synced, memory_order_relaxed);
+        self->asked_to = lsn + 1;
+    }
     do {
         uint64_t end = slice_end(deadline);
         BEGIN_BLOCKING(self)

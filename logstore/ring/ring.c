@@ -49,10 +49,7 @@ static void write_header(struct ls_frame *frame, uint64_t lsn, uint64_t seq, uin
 {
     frame->lsn = lsn;
     frame->seq = seq;
-    frame->group = group;
-    frame->kind = kind;
-    frame->flags = flags;
-    frame->distance = ls_frame_distance(lsn, synced);
+    frame->tail = ls_frame_tail(group, kind, flags, ls_frame_distance(lsn, synced));
 }
 
 static void count_append(struct ls_ring *ring, const struct ls_request *want)
@@ -147,16 +144,15 @@ void *ls_payload(const struct ls_ring *ring, uint64_t lsn)
 
 static void clear_padding(uint8_t *payload, uint64_t length)
 {
-    memset(payload + length, 0, ls_span(length) - LS_FRAME_HEADER - length);
+    uint64_t padding = ls_span(length) - LS_FRAME_HEADER - length;
+    if (padding != 0)
+        memset(payload + length, 0, padding);
 }
 
 /* Checksum the frame and make it visible by one store: what was in flight is now published. */
 static void seal_word(struct ls_ring *ring, struct ls_frame *frame, uint32_t size)
 {
-    struct ls_frame sealed = *frame; /* the CRC covers the final size, not the in-flight one */
-    uint32_t crc;
-    sealed.size = size;
-    crc = ls_frame_crc(&sealed, frame + 1, size - 1, ring->salt);
+    uint32_t crc = ls_frame_crc(frame, frame + 1, size - 1, ring->salt);
     LS_POINT("publish.word"); /* Crash: still in flight, with its owner; the committer aborts it. */
     /* Pairs with: the acquire in ls_walk. */
     atomic_store_explicit(ls_frame_atomic_word(frame), ls_frame_word(size, crc), memory_order_release);

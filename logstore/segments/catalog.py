@@ -185,6 +185,12 @@ class Catalog:
         if not kept:
             del self.checkpoints[group]
 
+    def apply_told(self, group: int, ranges: Iterable[tuple[int, int]]) -> None:
+        """Take in what checkpoint frames have named: closed ranges of a group, at least one."""
+        self.checkpoint(group, ranges)
+        newest = max(last for _, last in ranges)
+        self.told[group] = max(self.told.get(group, 0), newest)
+
     def settle(self) -> None:
         """Forget what is checkpointed in part and has been checkpointed as a whole by now."""
         for key, partial in list(self.partial.items()):
@@ -241,7 +247,7 @@ class Catalog:
         if isinstance(checkpoint, CheckpointCommands):
             self._apply_commands(group, checkpoint)
         else:
-            self._told(group, checkpoint.ranges)
+            self.apply_told(group, checkpoint.ranges)
 
     def _apply_commands(self, group: int, said: CheckpointCommands) -> None:
         covered = RangeSet(said.covered)
@@ -255,13 +261,8 @@ class Catalog:
         partial.done.update(said.done)
         partial.covered.update(covered)
         if partial.done.covers(0, partial.total - 1):
-            self._told(group, partial.covered)
+            self.apply_told(group, partial.covered)
             del self.partial[group, said.key]
-
-    def _told(self, group: int, ranges: Iterable[tuple[int, int]]) -> None:
-        self.checkpoint(group, ranges)
-        newest = max(last for _, last in ranges)
-        self.told[group] = max(self.told.get(group, 0), newest)
 
     def _revert(self, lsn: int, intervals: tuple[Interval, ...]) -> None:
         self.hidden = intervals

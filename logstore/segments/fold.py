@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 from logstore.disk_errors import reading
 from logstore.errors import Corruption, IncompatibleFormat
@@ -14,13 +14,11 @@ from logstore.frames import SHORT, UNKNOWN_KIND, Record, Survey, scan
 from logstore.payloads import PART_PREFIX_SIZE, part_transaction
 from logstore.segments.catalog import Catalog
 from logstore.segments.catalog_sections import catalog_of
+from logstore.segments.effects import apply_effects, apply_frame
 from logstore.segments.footer import Footer, footer_from
 from logstore.segments.ranges import RangeSet
 from logstore.segments.segment import bases_of, header_from, placed, read_header, segment_name
 from logstore.segments.survey import CHUNK, survey_segment
-
-_Frame: TypeAlias = tuple[int, int, int, int, bytes]
-_PartSet: TypeAlias = tuple[int, int, int, int, bool, bytes]
 
 _KNOWN_KINDS: Final[frozenset[int]] = frozenset(Kind)
 _RECORDS: Final = 1 << Kind.DATA
@@ -71,7 +69,7 @@ def fold(
             folder.take(records)
         folder.finish(survey if unexplained else None)
     else:
-        _apply_effects(catalog, header, effects)
+        apply_effects(catalog, header, effects)
     for group, _, last_seq, _ in survey.groups():
         if last_seq:
             catalog.note_seq(group, last_seq)
@@ -170,34 +168,6 @@ def scanned(
         yield records
 
 
-def _apply_effects(
-    catalog: Catalog, header: SegmentHeader, effects: list[_Frame | _PartSet]
-) -> None:
-    for effect in effects:
-        if len(effect) == 5:
-            _apply(catalog, header, *effect)
-            continue
-        transaction, _, group, last_lsn, begun, ranges = effect
-        if begun and transaction not in catalog.open:
-            catalog.begin(transaction)
-        catalog.apply_part_set(transaction, group, RangeSet.of_pairs(ranges), last_lsn)
-
-
-def _apply(
-    catalog: Catalog,
-    header: SegmentHeader,
-    lsn: int,
-    kind: int,
-    group: int,
-    seq: int,
-    payload: bytes | memoryview,
-) -> None:
-    try:
-        catalog.apply(lsn, kind, group, seq, payload)
-    except Corruption as error:
-        raise placed(error, header, lsn) from error
-
-
 @dataclass(slots=True)
 class _Run:
     """Records of one group and transaction whose seqs follow each other; of none, if it is 0."""
@@ -250,7 +220,7 @@ class _Folder:
         kind, seq, group = record.kind, record.seq, int(record.group[1:])
         if kind == Kind.ABORT and seq:
             self._seen.setdefault(group, RangeSet()).add(seq, seq)
-        _apply(self._catalog, self._header, record.lsn, kind, group, seq, record.payload)
+        apply_frame(self._catalog, self._header, record.lsn, kind, group, seq, record.payload)
 
     def _transaction(self, record: Record) -> int:
         """Return the transaction of a run's first part; begin it if that is its first of all."""

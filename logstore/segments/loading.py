@@ -20,8 +20,9 @@ from logstore.segments.survey import LARGEST_FRAME
 
 KEPT_OPEN: Final = 32
 """Segments that stay open at most."""
-LOAD_SIZE: Final = 1024
-"""Bytes read at first for a record whose place is known."""
+SMALL_LOAD: Final = 256
+LARGE_LOAD: Final = 4096
+"""Bytes read at once for a record whose place is known: at first, and once larger ones were met."""
 WALK_SIZE: Final = 64 * 1024
 """Bytes read at most for a piece of the way to a record."""
 
@@ -55,6 +56,7 @@ class Loader:
         self._seen_removed = -1
         self._bases: list[int] = []
         self._open: dict[int, _Opened] = {}
+        self._size = SMALL_LOAD
 
     def close(self) -> None:
         """Close all files; loading again opens them again."""
@@ -67,10 +69,10 @@ class Loader:
             if self._removed() != self._seen_removed:
                 self._renew()
             found = self._load(lsn, limit_lsn, names)
-            if not isinstance(found, Record) and lsn >= self._bases[-1]:
+            if found is None and lsn >= self._bases[-1]:
                 self._list()  # It may be in a segment that was begun since.
                 found = self._load(lsn, limit_lsn, names)
-            if isinstance(found, Record) and 1 << found.kind & kinds:
+            if found is not None and 1 << found.kind & kinds:
                 return found
             return self._reader.load(lsn, limit_lsn, names, kinds=kinds)
 
@@ -135,21 +137,23 @@ class Loader:
         self._open[base_lsn] = opened
         return opened
 
-    def _load(self, lsn: int, limit_lsn: int, names: list[str]) -> Record | int | None:
-        base_lsn = self._bases[max(bisect_right(self._bases, lsn) - 1, 0)]
+    def _load(self, lsn: int, limit_lsn: int, names: list[str]) -> Record | None:
+        base_lsn = self._bases[bisect_right(self._bases, lsn) - 1]  # the last if it is below all
         opened = self._open.get(base_lsn) or self._opened(base_lsn)
         if opened is None or lsn < base_lsn:
             return None
+        fd, salt, origin_lsn = opened
         try:
-            data = self._read(opened.fd, LOAD_SIZE, lsn - opened.origin_lsn)
-            found = frame_at(data, 0, lsn, opened.salt, limit_lsn, names)
-            if found == SHORT and len(data) == LOAD_SIZE:
+            data = self._read(fd, self._size, lsn - origin_lsn)
+            found = frame_at(data, 0, lsn, salt, limit_lsn, names)
+            if found == SHORT and len(data) == self._size:
                 size = span(int.from_bytes(data[:4], "little"))
-                data = self._read(opened.fd, min(size, LARGEST_FRAME), lsn - opened.origin_lsn)
-                found = frame_at(data, 0, lsn, opened.salt, limit_lsn, names)
+                self._size = max(self._size, min(size, LARGE_LOAD))
+                data = self._read(fd, min(size, LARGEST_FRAME), lsn - origin_lsn)
+                found = frame_at(data, 0, lsn, salt, limit_lsn, names)
         except OSError:
             return None
-        return found
+        return None if isinstance(found, int) else found
 
     def _walk(
         self, opened: _Opened, lsn: int, stop_lsn: int, names: list[str], group: int, seq: int

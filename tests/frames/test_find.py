@@ -63,17 +63,30 @@ def test_every_frame_is_the_one_that_a_scan_gives(described: list[tuple[int, int
     assert find(data, 0, START, SALT, end_lsn, NAMES, 0, 99) == (end_lsn, END)
 
 
-def test_a_walk_ends_at_the_end_of_the_bytes_at_damage_and_before_a_higher_seq() -> None:
+def test_a_walk_ends_at_the_end_of_the_bytes_and_before_a_higher_seq() -> None:
     data, records = laid_out([(DATA, 0, b"0123456789")] * 10)
     third = records[2].lsn
     cut = data[: third - START + 40]
     assert find(cut, 0, START, SALT, START + len(data), NAMES, 0, 9) == (third, SHORT)
-    bad = bytearray(data)
-    bad[third - START + 35] ^= 1
-    assert find(bad, 0, START, SALT, START + len(data), NAMES, 0, 9) == (third, BAD)
-    assert frame_at(bad, third - START, third, SALT, START + len(data), NAMES) == BAD
     gap = data[: third - START] + encode(b"", third, 5, 0, DATA, 0, NO_CLAIM, SALT)
     assert find(gap, 0, START, SALT, START + len(gap), NAMES, 0, 4) == (third, END)
+
+
+def test_damage_is_found_in_the_record_itself_and_stepped_over_before_it() -> None:
+    data, records = laid_out([(DATA, 0, b"0123456789")] * 10)
+    end_lsn, third = START + len(data), records[2].lsn
+    for at in range(third - START, records[3].lsn - START):
+        bad = bytearray(data)
+        bad[at] ^= 1
+        assert frame_at(bad, third - START, third, SALT, end_lsn, NAMES) == BAD
+        assert not isinstance(find(bad, 0, START, SALT, end_lsn, NAMES, 0, 3), Record)
+        later = find(bad, 0, START, SALT, end_lsn, NAMES, 0, 9)
+        # A header that cannot be stepped over ends the walk; never is another record found.
+        assert later == records[8] or not isinstance(later, Record)
+    payload_damaged = bytearray(data)
+    payload_damaged[third - START + 35] ^= 1
+    assert find(payload_damaged, 0, START, SALT, end_lsn, NAMES, 0, 3) == (third, BAD)
+    assert find(payload_damaged, 0, START, SALT, end_lsn, NAMES, 0, 9) == records[8]
 
 
 def test_kinds_that_are_not_known_are_told_apart() -> None:

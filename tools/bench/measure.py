@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-Metrics: TypeAlias = dict[str, float]
+from tools.bench.histogram import Histogram, Metrics
+
+Facts: TypeAlias = dict[str, str | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +26,49 @@ class Bar:
         return high_enough and (self.most is None or value <= self.most)
 
     def __str__(self) -> str:
-        sides = [f">= {self.least:g}"] if self.least is not None else []
-        sides += [f"<= {self.most:g}"] if self.most is not None else []
+        sides = [f">= {self.least:,g}"] if self.least is not None else []
+        sides += [f"<= {self.most:,g}"] if self.most is not None else []
         return f"{self.metric} {', '.join(sides)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Figures of one run, and how its latencies were distributed."""
+
+    metrics: Metrics
+    latency: Histogram
 
 
 @dataclass(slots=True)
 class Case:
-    """One thing that is measured once in each round."""
+    """One thing that is measured once in each round.
+
+    Attributes:
+        workload: P1 to P10.
+        name: What the table calls it.
+        run: Measures it once.
+        bars: What must be reached.
+        facts: What it is, for the pictures: store, writers, size and so on.
+        rounds: What was measured.
+        latency: All rounds' latencies together; None if it has none.
+    """
 
     workload: str
     name: str
-    run: Callable[[], Metrics]
-    bar: Bar | None = None
+    run: Callable[[], Metrics | Timed]
+    bars: tuple[Bar, ...] = ()
+    facts: Facts = field(default_factory=dict)
     rounds: list[Metrics] = field(default_factory=list)
+    latency: Histogram | None = None
+
+    def measure(self) -> None:
+        """Run once more."""
+        outcome = self.run()
+        if isinstance(outcome, Timed):
+            self.latency = self.latency or Histogram()
+            self.latency.add(outcome.latency)
+            outcome = outcome.metrics
+        self.rounds.append(outcome)
 
     def median(self, metric: str) -> float:
         """Return the middle value of all rounds."""
@@ -48,9 +79,9 @@ class Case:
         values = [one[metric] for one in self.rounds]
         return min(values), max(values)
 
-    def verdict(self) -> bool | None:
-        """Tell whether the bar is met; None if there is none."""
-        return None if self.bar is None else self.bar.met(self.median(self.bar.metric))
+    def verdicts(self) -> list[tuple[Bar, bool]]:
+        """Tell for each bar whether it is met."""
+        return [(bar, bar.met(self.median(bar.metric))) for bar in self.bars]
 
     def as_json(self) -> dict[str, object]:
         """Return everything as what a JSON file takes."""
@@ -58,11 +89,12 @@ class Case:
         return {
             "workload": self.workload,
             "case": self.name,
+            "facts": self.facts,
             "median": {metric: self.median(metric) for metric in metrics},
             "spread": {metric: self.spread(metric) for metric in metrics},
-            "bar": str(self.bar) if self.bar else None,
-            "met": self.verdict(),
+            "bars": {str(bar): met for bar, met in self.verdicts()},
             "rounds": self.rounds,
+            "latency_ns": self.latency.as_json() if self.latency else None,
         }
 
 
@@ -70,22 +102,6 @@ def run_rounds(cases: list[Case], rounds: int, tell: Callable[[str], None]) -> N
     """Run each case once in each round, so that a slow minute of the machine hits all of them."""
     for number in range(1, rounds + 1):
         for case in cases:
-            case.rounds.append(case.run())
+            case.measure()
             said = ", ".join(f"{name} {value:,.4g}" for name, value in case.rounds[-1].items())
             tell(f"round {number}/{rounds} {case.workload} {case.name}: {said}")
-
-
-def percentile(values: Iterable[float], share: float) -> float:
-    """Return the value that `share` of all do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
-
-
-def latencies(took_ns: list[int]) -> Metrics:
-    """Return the usual percentiles in microseconds."""
-    ordered = sorted(took_ns)
-    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
-    last = len(ordered) - 1
-    return {
-        f"{name} us": ordered[min(last, int(len(ordered) * s))] / 1e3 for name, s in shares.items()
-    }

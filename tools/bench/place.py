@@ -85,7 +85,11 @@ class Place:
 
     @contextmanager
     def store(self, kind: str, *, durable: bool) -> Iterator[str]:
-        """Give the place of a new store of a peer; it is removed afterwards."""
+        """Give the place of a new store; it is removed afterwards."""
+        if kind == "logstore":
+            with self.service() as service:
+                yield service.name
+            return
         base = self.file()
         try:
             with served(kind, base, durable=durable) as where:

@@ -10,7 +10,8 @@ import psutil
 
 import logstore
 from tests.service import Service
-from tools.bench.measure import Bar, Case, Metrics
+from tools.bench.histogram import Metrics
+from tools.bench.measure import Bar, Case
 from tools.bench.place import Place
 from tools.bench.work.sizes import MIB, span
 
@@ -21,7 +22,13 @@ _ROLES: Final = ("supervisor", "committer", "syncer")
 def p9(place: Place, *, full: bool) -> list[Case]:
     """Start and memory after 10, 100 and 1,000 segments; appends beside many idle clients."""
     cases = [
-        Case("P9", f"{count:,} segments", partial(_segments, place, count), _bar(count))
+        Case(
+            "P9",
+            f"{count:,} segments",
+            partial(_segments, place, count),
+            _bars(count),
+            {"segments": count, "mib": count * _SEGMENT // MIB},
+        )
         for count in ((10, 100, 1_000, 4_000) if full else (10, 100, 1_000))
     ]
     for clients in (1, 64, 512) if full else (1, 64):
@@ -29,8 +36,8 @@ def p9(place: Place, *, full: bool) -> list[Case]:
     return cases
 
 
-def _bar(segments: int) -> Bar | None:
-    return Bar("start after kill s", most=0.5) if segments > 10 else None
+def _bars(segments: int) -> tuple[Bar, ...]:
+    return (Bar("start after kill s", most=0.5),) if segments > 10 else ()
 
 
 def _segments(place: Place, count: int) -> Metrics:
@@ -85,8 +92,8 @@ def _clients(place: Place, count: int) -> Metrics:
 def p10(place: Place, *, full: bool) -> list[Case]:
     """Bytes on disk for each record, footers and manifest included."""
     total = 1024 * MIB if full else 192 * MIB
-    bar = Bar("bytes a record", most=104)
-    return [Case("P10", "64 B records", partial(_disk, place, total), bar)]
+    bars = (Bar("bytes a record", most=104),)
+    return [Case("P10", "64 B records", partial(_disk, place, total), bars)]
 
 
 def _disk(place: Place, total: int) -> Metrics:

@@ -15,7 +15,8 @@ from typing import Final
 
 from tests.fail_points import FailPoints, build
 from tests.service import Service, environment
-from tools.bench.measure import Bar, Case, Metrics
+from tools.bench.histogram import Metrics
+from tools.bench.measure import Bar, Case
 from tools.bench.place import Place
 
 _WRITERS: Final = 2
@@ -25,10 +26,15 @@ _DIES_AT: Final = "reserve.head:50000"  # inside the guard
 
 def p8(place: Place, *, full: bool) -> list[Case]:
     """Kill each role once; two writer processes that go on tell when they got their acks."""
-    seconds = 4.0 if full else 2.5
+    seconds = 4.0 if full else 1.8
     bars = {"guard's holder": 10.0, "committer": 300.0, "syncer": 300.0, "supervisor": 50.0}
     return [
-        Case("P8", f"kill {role}", partial(_kill, place, role, seconds), Bar("pause ms", most=most))
+        Case(
+            "P8",
+            f"kill {role}",
+            partial(_kill, place, role, seconds),
+            (Bar("pause ms", most=most),),
+        )
         for role, most in bars.items()
     ]
 

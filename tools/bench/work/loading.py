@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tools.bench.measure import Bar, Case, Metrics
+from tools.bench.histogram import Metrics
+from tools.bench.measure import Bar, Case
 from tools.bench.place import Place
 
 LOADS: Final = 20_000
@@ -28,7 +29,7 @@ def p6(place: Place, *, full: bool) -> list[Case]:
     for size in sizes:
         for way, most in (("LSN", 3.0), ("seq", 6.0)):
             run = partial(_loads, place, way, size, amount * 64 // size)
-            cases.append(Case("P6", f"by {way}, {size:,} B", run, Bar("CPU us", most=most)))
+            cases.append(Case("P6", f"by {way}, {size:,} B", run, (Bar("CPU us", most=most),)))
     return cases
 
 
