@@ -131,7 +131,7 @@ class LockFile:
         return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
 
     def close(self) -> None:
-        """Drop every lock taken through this description; in a forked child, only its copy of it."""
+        """Drop every lock taken through this description; in a forked child, only its copy."""
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             try:
