@@ -17,7 +17,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from tools.sanitize import COMPILER, ROOT, ring_sources
+from tools.building import COMPILER, ROOT
+from tools.sanitize import ring_sources
 
 RECORDS: Final = 6400
 C_PATHS: Final = ("path_append", "path_append_many", "path_drain", "path_check", "path_wait")

@@ -21,6 +21,7 @@ from logstore.ring.layout import COMMITTER, Level, Mode, State, Stop
 from logstore.segments import manifest as manifests
 from logstore.workers import role
 from logstore.workers.chores import Chores
+from logstore.workers.last_step import LastStep
 from logstore.workers.segments import Segments
 
 EXTENT: Final = 1 << 20  # writers that wait for room go on after each extent, so not too much
@@ -256,31 +257,6 @@ class Committer:
         self._client.close()
 
 
-class _LastStep:
-    """What is left to do for a committer that died after the manifest was marked clean."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def step(self) -> bool:
-        """Say that the log is closed, once."""
-        if self.finished():
-            return False
-        self._client.ring.set_state(State.CLOSED)
-        return True
-
-    def idle(self) -> None:
-        """Never needed."""
-
-    def finished(self) -> bool:
-        """Tell whether it is said."""
-        return self._client.state == State.CLOSED
-
-    def close(self) -> None:
-        """Leave the log."""
-        self._client.close()
-
-
 def make(client: Client) -> role.Worker:
     """Return the committer of a log, or what completes one that died at its very end.
 
@@ -289,7 +265,7 @@ def make(client: Client) -> role.Worker:
     with Directory.open(client.identity.directory, create=False) as directory:
         found = manifests.load(directory)
     if found is not None and found.clean:
-        return _LastStep(client)
+        return LastStep(client)
     return Committer(client)
 
 

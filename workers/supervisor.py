@@ -34,7 +34,7 @@ from logstore.segments import manifest as manifests
 from logstore.workers import startup
 from logstore.workers.children import Child, Watch
 from logstore.workers.report import tell
-from logstore.workers.stalls import GuardWatch
+from logstore.workers.stalls import STALLS, GuardWatch
 
 TICK_S: Final = 0.25
 STOP_GRACE_S: Final = 10.0  # for live clients to finish the frames they are filling
@@ -177,10 +177,7 @@ class Supervisor:
         stall = status.stall(self._ring)
         if stall is not None and (stall["holds"], stall["lsn"]) != self._told_stall:
             self._told_stall = (stall["holds"], stall["lsn"])
-            told = "pid %d does not finish its record at LSN %d; all later ones wait for it"
-            if stall["holds"] == "guard":
-                told = "pid %d does not leave the guard at LSN %d; nobody can append"
-            logger.warning(told, stall["pid"], stall["lsn"])
+            logger.warning(STALLS[stall["holds"]], stall["pid"], stall["lsn"])
 
     def _leave_when_alone(self, linger_s: float) -> None:
         now = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from logstore.disk_errors import reading, writing
@@ -63,9 +64,8 @@ def recover(
         synced_lsn: What a region of this log and this boot says was durable; 0 if there is none.
         written_lsn: What it says was written.
         mode: Permissions of the files that are made.
-        trusted: Nobody has met an error in writing or syncing these files since they were made:
-            they are sealed in place. Otherwise their frames go to new files, for which there must
-            be room.
+        trusted: No error was met in writing or syncing these files: they are sealed in place.
+            Otherwise their frames go to new files, for which there must be room.
 
     Raises:
         NotFound: There is no log here.
@@ -93,14 +93,7 @@ def recover(
     with writing("the log"):
         quarantined = _carry_out(directory, manifest, plan, mode, trusted)
     sealed = [step for step in plan.steps if not _is_empty(step)]
-    headers = [step.segment.header for step in plan.steps] + [s.header for s in plan.aside]
-    manifest = replace(
-        manifest,
-        epoch=max([manifest.epoch, *(header.epoch for header in headers)]),
-        clean=False,
-        sealed=manifest.sealed + tuple(map(_sealed, sealed)),
-        active_base_lsn=None,
-    )
+    manifest = _extended(manifest, plan, sealed)
     point("recover.done")
     manifests.save(directory, manifest, mode=mode)
     return Recovered(
@@ -110,6 +103,17 @@ def recover(
         cut_bytes=sum(length for _, length in quarantined),
         quarantined=tuple(name for name, _ in quarantined),
         leftovers=inventory.leftovers,
+    )
+
+
+def _extended(manifest: Manifest, plan: Plan, sealed: Sequence[Step]) -> Manifest:
+    headers = [step.segment.header for step in plan.steps] + [s.header for s in plan.aside]
+    return replace(
+        manifest,
+        epoch=max([manifest.epoch, *(header.epoch for header in headers)]),
+        clean=False,
+        sealed=manifest.sealed + tuple(map(_sealed, sealed)),
+        active_base_lsn=None,
     )
 
 

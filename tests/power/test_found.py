@@ -84,7 +84,7 @@ def test_what_a_recovery_cuts_is_in_the_file_or_in_its_copy() -> None:
     directory = RecordedMemory.of(image_of(log.directory))
     recover(directory)
     trace = directory.trace
-    disk = Disk(trace)
+    disk = Disk(trace, BY_NAME["weak"])
     for index, op in enumerate(trace.ops):
         disk.apply(index, op)
         possible = Possibilities(disk, BY_NAME["weak"], 0)
