@@ -9,7 +9,7 @@ from logstore.ring._ring import LAYOUT, Ring
 
 LATE_S: Final = 0.75
 STALLS: Final = {
-    "frame": "pid %d does not finish its record at LSN %d; all later ones wait for it",
+    "record": "pid %d does not finish its record at LSN %d; all later ones wait for it",
     "guard": "pid %d does not leave the guard at LSN %d; nobody can append",
 }
 """What is told of a stall, by what `status` says that it holds; takes pid and LSN."""
