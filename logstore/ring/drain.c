@@ -2,7 +2,7 @@
 #include "ring/ring.h"
 
 /* Is the frame at `lsn`, in flight or published, sound?  `end` is the head: no frame reaches beyond it. */
-static int sound(const struct ls_ring *ring, uint64_t lsn, uint64_t word, uint64_t end, int verify)
+static inline int sound(const struct ls_ring *ring, uint64_t lsn, uint64_t word, uint64_t end, int verify)
 {
     struct ls_frame *frame = ls_frame_at(ring, lsn);
     struct ls_frame header;
@@ -15,7 +15,7 @@ static int sound(const struct ls_ring *ring, uint64_t lsn, uint64_t word, uint64
 
 /* Does something begin at `lsn` that may be a frame: one in flight, or a published one that is sound, or
  * what is not reserved yet? */
-static int boundary(const struct ls_ring *ring, uint64_t lsn, uint64_t end)
+__attribute__((noinline, cold)) static int boundary(const struct ls_ring *ring, uint64_t lsn, uint64_t end)
 {
     struct ls_frame *frame = ls_frame_at(ring, lsn);
     return lsn == end ||
@@ -30,16 +30,32 @@ uint64_t ls_next_boundary(const struct ls_ring *ring, uint64_t lsn, uint64_t end
     return lsn;
 }
 
-/* Is the stretch between the end of a frame and the next one too short for a frame?  Then the frame has
- * not the size that was reserved for it: its writer changed it, and made the checksum right. */
-static int leaves_sliver(const struct ls_ring *ring, uint64_t next, uint64_t end)
+/* Is the stretch from here, where no frame is, to the next one too short for one?  Then the frame before
+ * has not the size that was reserved for it: its writer changed it, and made the checksum right. */
+__attribute__((noinline, cold)) static int is_sliver(const struct ls_ring *ring, uint64_t next, uint64_t end)
 {
-    if (next == end || ls_frame_at(ring, next)->lsn == next)
+    if (ls_frame_at(ring, next)->lsn == next)
         return 0;
     for (uint64_t at = next + LS_ALIGNMENT; at < next + LS_FRAME_HEADER && at <= end; at += LS_ALIGNMENT)
         if (boundary(ring, at, end))
             return 1;
     return 0;
+}
+
+/* Take the last frame before `lsn` out of the extent again; return where it begins.  All that was reserved
+ * for it lies below the head, so the same walk has passed it. */
+__attribute__((noinline, cold)) static uint64_t step_back(const struct ls_ring *ring, uint64_t lsn,
+                                                          struct ls_extent *extent)
+{
+    uint64_t at = extent->from, next = at;
+
+    extent->to = at;
+    while ((next = at + ls_span((uint64_t)ls_frame_at(ring, at)->size - 1)) < lsn) {
+        if (!(ls_frame_at(ring, at)->flags & LS_MORE_OF_BATCH))
+            extent->to = next;
+        at = next;
+    }
+    return at;
 }
 
 /* Find the longest run of whole published frames and whole batches that begins at `from`, has at most
@@ -65,6 +81,8 @@ void ls_walk(const struct ls_ring *ring, uint64_t from, uint64_t most, int verif
 
         if (!sound(ring, lsn, word, end, verify)) {
             extent->stop = LS_STOP_DAMAGED;
+            if (verify && lsn > from && is_sliver(ring, lsn, end))
+                lsn = step_back(ring, lsn, extent);
             break;
         }
         if ((uint32_t)word & LS_IN_FLIGHT) {
@@ -73,10 +91,6 @@ void ls_walk(const struct ls_ring *ring, uint64_t from, uint64_t most, int verif
             break;
         }
         next = lsn + ls_span((uint64_t)(uint32_t)word - 1);
-        if (verify && leaves_sliver(ring, next, end)) {
-            extent->stop = LS_STOP_DAMAGED;
-            break;
-        }
         if (next - from > most && extent->to > from) {
             extent->stop = LS_STOP_LIMIT;
             break;

@@ -88,7 +88,7 @@ def expected_walk(
     data: bytes, start: int, head: int, most: int, *, verify: bool
 ) -> tuple[int, int, int, int]:
     """What a walk over the ring should return, with the frame at an LSN at that modulo its size."""
-    to = at = start
+    to = at = before = to_before = start
     if (head - start) & MASK > RING or start % 8:
         return to, Stop.DAMAGED, at, 0
     while at < head:
@@ -99,26 +99,28 @@ def expected_walk(
         size, crc, lsn = struct.unpack_from("<IIQ", frame)
         flying, size = size >> 31, size & 0x7FFFFFFF
         span = (32 + size - 1 + 7) // 8 * 8
-        if size == 0 or lsn != at or span > head - at:
+        sound = size > 0 and lsn == at and span <= head - at
+        if sound and verify and not flying:
+            sound = isinstance(decode_one(frame, at, head), Frame)
+        if not sound:
+            if verify and at > start and _is_sliver(data, at, head):
+                return to_before, Stop.DAMAGED, before, 0
             return to, Stop.DAMAGED, at, 0
         if flying:
             return to, Stop.BLOCKED, at, crc
-        if verify and not isinstance(decode_one(frame, at, head), Frame):
-            return to, Stop.DAMAGED, at, 0
-        if verify and _leaves_sliver(data, at + span, head):
-            return to, Stop.DAMAGED, at, 0
         if at + span - start > most and to > start:
             return to, Stop.LIMIT, at, 0
+        before, to_before = at, to
         at += span
         if not frame[27] & 1:
             to = at
     return to, Stop.DRY, at, 0
 
 
-def _leaves_sliver(data: bytes, end: int, head: int) -> bool:
+def _is_sliver(data: bytes, end: int, head: int) -> bool:
     """Tell whether less than a frame lies between the end of one and the next that is sound."""
     (told,) = struct.unpack_from("<Q", (data + data)[end % RING :], 8)
-    if end == head or told == end:
+    if told == end:
         return False
     return any(_may_begin(data, end + k, head) for k in (8, 16, 24) if end + k <= head)
 
