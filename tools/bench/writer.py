@@ -136,6 +136,9 @@ def _watch(log: logstore.Log, words: memoryview, count: int, began: int, rate: i
     while len(took) < count:
         known = words[0]
         if known == len(took):
+            # Nothing is under way. Looking all the time would take a core from the service.
+            rest_ns = began + known * 1_000_000_000 // rate - time.monotonic_ns()
+            time.sleep(max(rest_ns, 0) / 1e9)
             continue
         log.wait(words[known])
         now = time.monotonic_ns()
