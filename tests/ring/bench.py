@@ -169,6 +169,8 @@ def interrupted() -> Iterator[None]:
         sent.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGINT)
 
+    # Who is started in the background of a shell ignores Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     thread = threading.Thread(target=strike)
     thread.start()
     try:
@@ -179,4 +181,5 @@ def interrupted() -> Iterator[None]:
         return
     finally:
         thread.join()
+        signal.signal(signal.SIGINT, before)
     raise AssertionError("the call ended without noticing Ctrl-C")
