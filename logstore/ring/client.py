@@ -38,7 +38,7 @@ from logstore.ring.layout import (
     client_offset,
     index_of,
 )
-from logstore.ring.process import command_line, start_ticks
+from logstore.ring.process import command_line, own_start_ticks
 from logstore.ring.repair import Liveness, repair_guard
 from logstore.timeouts import Countdown
 
@@ -114,7 +114,7 @@ class Client:
         generation += not generation & LAYOUT["GENERATION_MASK"]
         self.ring.store(client_offset(index, "pinned_lsn"), 0)
         self.ring.store(client_offset(index, "pid"), os.getpid())
-        self.ring.store(client_offset(index, "start_ticks"), start_ticks(os.getpid()))
+        self.ring.store(client_offset(index, "start_ticks"), own_start_ticks())
         self.ring.store(client_offset(index, "attached_ns"), time.time_ns())
         self.ring.write_header(client_offset(index, "command"), command_line())
         self.ring.store(client_offset(index, "generation"), generation)

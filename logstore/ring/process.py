@@ -10,8 +10,20 @@ from logstore.ring._ring import LAYOUT
 
 def start_ticks(pid: int) -> int:
     """Return when a process started, in clock ticks since boot; 0 if it is gone."""
+    return _start_ticks(str(pid))
+
+
+def own_start_ticks() -> int:
+    """Return when this process started, as `start_ticks`.
+
+    In a pid namespace whose /proc is another one's, our pid there names somebody else.
+    """
+    return _start_ticks("self")
+
+
+def _start_ticks(process: str) -> int:
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return 0
     return int(text.rpartition(")")[2].split()[19])
