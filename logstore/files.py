@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -78,16 +78,22 @@ class Directory:
     def sizes(self, folder: str = ".") -> dict[str, int]:
         """Map the names of regular files to their sizes in bytes, in no order."""
         with self._open_folder(folder) as fd, os.scandir(fd) as entries:
-            return {
-                entry.name: size
-                for entry in entries
-                if entry.is_file(follow_symlinks=False) and (size := _size_of(entry)) is not None
-            }
+            found = {}
+            for entry in entries:
+                with suppress(FileNotFoundError):  # Others rename and drop meanwhile.
+                    if entry.is_file(follow_symlinks=False):
+                        found[entry.name] = entry.stat(follow_symlinks=False).st_size
+            return found
 
     def size(self, name: str) -> int:
         """Return the size of a file in bytes."""
         with self._place(name):
             return os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_size
+
+    def modified_ns(self, name: str) -> int:
+        """Return when a file was changed last, wall-clock."""
+        with self._place(name):
+            return os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mtime_ns
 
     def exists(self, name: str) -> bool:
         """Tell whether the name is there, whatever it is."""
@@ -273,14 +279,6 @@ class _Place:
         if isinstance(error, OSError) and self._name is not None:
             place = self._directory.path
             error.filename = str(place if self._name == "." else place / self._name)
-
-
-def _size_of(entry: os.DirEntry[str]) -> int | None:
-    """Return the size of a listed file, or None if it is gone: others rename and drop meanwhile."""
-    try:
-        return entry.stat(follow_symlinks=False).st_size
-    except FileNotFoundError:
-        return None
 
 
 def _make(place: Path, mode: int) -> None:

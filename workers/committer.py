@@ -21,14 +21,18 @@ from logstore.ring.layout import COMMITTER, Level, Mode, State, Stop
 from logstore.segments import manifest as manifests
 from logstore.workers import role
 from logstore.workers.chores import Chores
+from logstore.workers.clock import log_time_ns
 from logstore.workers.last_step import LastStep
 from logstore.workers.segments import Segments
+from logstore.workers.stalls import Stall
 
 EXTENT: Final = 1 << 20  # writers that wait for room go on after each extent, so not too much
 MARK_INTERVAL_S: Final = 0.1
 NAP_S: Final = 0.001
 NAPS_FOR_S: Final = 0.05  # after the last work; then the next append has to wake us
 DEEP_SLEEP_S: Final = 1.0
+MARK_SIZE: Final = len(encode_mark(0, 0))
+EAGER_NS: Final = LAYOUT["EAGER_NS"]
 BLOCKED_S: Final = 0.01  # how often a frame that somebody is filling is looked at
 
 logger = logging.getLogger("logstore.committer")
@@ -63,7 +67,7 @@ class Committer:
         self._mark_end = self._ring.load(LAYOUT["written"])  # no mark for what is marked, or empty
         self._stopped_at = 0
         self._blocked = False
-        self._blocked_since_s = 0.0
+        self._blocked_told = Stall(client.ring, "blocked")
         self._done = False
         self._salvaging = salvaging
         self._chores = chores
@@ -109,7 +113,8 @@ class Committer:
         room = segments.room(written)
         to, stop, at, owner = ring.walk(written, min(EXTENT, room), True)
         self._stopped_at = at
-        self._tell_blocked(stop == Stop.BLOCKED, at, owner)
+        self._blocked = stop == Stop.BLOCKED
+        self._blocked_told.tell(self._blocked, at, owner)
         if to == written:
             return self._unblock(stop, at, owner)
         if to - written > room and not segments.empty(written):
@@ -137,26 +142,17 @@ class Committer:
 
     def _mark(self, now: float) -> None:
         """Append the time of day, to find records by; skipped if the ring is busy."""
-        payload = encode_mark(time.time_ns(), self._ring.load(LAYOUT["synced"]))
-        lsn = self._ring.offer(payload, None, 0, Kind.MARK)
-        if lsn >= 0:
-            self._next_mark_s = now + MARK_INTERVAL_S
-            self._mark_end = lsn + span(len(payload))
-
-    def _tell_blocked(self, blocked: bool, at: int, owner: int) -> None:
-        """Publish which unfinished frame holds everybody up, for how long, and whose it is."""
-        ring = self._ring
-        if blocked:
-            now = time.monotonic()
-            if not self._blocked or at != ring.load(LAYOUT["blocked_lsn"]):
-                self._blocked_since_s = now
-            # An age, not a time: who reads it may live by another clock.
-            ring.store(LAYOUT["blocked_ns"], round((now - self._blocked_since_s) * 1e9))
-            ring.store(LAYOUT["blocked_owner"], owner)
-            ring.store(LAYOUT["blocked_lsn"], at)
-        elif self._blocked and not blocked:
-            ring.store(LAYOUT["blocked_lsn"], 0)
-        self._blocked = blocked
+        slot = self._ring.offer_slot(MARK_SIZE, Kind.MARK)
+        if slot is None:
+            return
+        point("mark.reserved")
+        # Order: the clock after the reservation, so nothing before the mark came after its time.
+        payload = encode_mark(log_time_ns(self._ring), self._ring.load(LAYOUT["synced"]))
+        with memoryview(slot) as place:
+            place[:] = payload
+        slot.publish()
+        self._next_mark_s = now + MARK_INTERVAL_S
+        self._mark_end = slot.lsn + span(MARK_SIZE)
 
     def _unblock(self, stop: int, at: int, owner: int) -> bool:
         """The walk went nowhere: is it because of a dead owner, or of damage?"""
@@ -239,7 +235,8 @@ class Committer:
             return Mode.NAPPING, BLOCKED_S
         now = time.monotonic()
         wanted = self._ring.load(LAYOUT["sync_request"]) > self._stopped_at
-        wanted = wanted or self._ring.load(LAYOUT["eager_until_ns"]) > now * 1e9
+        # A follower in another time namespace has another clock: what it says may lie far ahead.
+        wanted = wanted or 0 < self._ring.load(LAYOUT["eager_until_ns"]) - now * 1e9 <= EAGER_NS
         if not wanted and now - self._last_work_s < NAPS_FOR_S:
             return Mode.NAPPING, NAP_S
         return Mode.SLEEPING, BLOCKED_S if self._blocked else DEEP_SLEEP_S

@@ -91,7 +91,7 @@ class Compactor:
     def _drop(self, manifest: Manifest) -> Manifest:
         client, directory = self._client, self._directory
         verdicts, footers = verdicts_on(client, directory, manifest, self._voided, self._orphans)
-        plan = compaction(manifest, _retained(client, verdicts, footers))
+        plan = compaction(manifest, _retained(client, directory, verdicts, footers))
         if plan.dropped:
             point("compact.judged")
             manifests.save(directory, plan.manifest, mode=client.identity.mode)
@@ -126,7 +126,25 @@ def _unlink(client: Client, directory: Directory, manifest: Manifest, names: Seq
     directory.sync()
 
 
-def _retained(client: Client, verdicts: list[Verdict], footers: list[Footer]) -> list[Verdict]:
+def _too_old(
+    directory: Directory, base_lsns: Sequence[int], footers: list[Footer], age_ns: int
+) -> int:
+    """Return how many segments, from the oldest on, ended longer than `age_ns` ago."""
+    now = time.time_ns()
+    for count in range(len(footers), 0, -1):
+        times = footers[count - 1].times
+        ended_ns = times[-1].time_ns if times else now  # filled between two marks: unknown
+        if ended_ns > now:
+            # The clock was ahead, or is back; the file's own time may be right.
+            ended_ns = directory.modified_ns(segment_name(base_lsns[count - 1]))
+        if now - ended_ns > age_ns:
+            return count  # all before it are older, whatever their clock said
+    return 0
+
+
+def _retained(
+    client: Client, directory: Directory, verdicts: list[Verdict], footers: list[Footer]
+) -> list[Verdict]:
     """Let size and age limits drop the oldest segments too, though their records are needed.
 
     Never one that a reader, cursor or open transaction needs.
@@ -136,11 +154,12 @@ def _retained(client: Client, verdicts: list[Verdict], footers: list[Footer]) ->
     if not most_bytes and not most_age_ns:
         return verdicts
     total = sum(verdict.end_lsn - verdict.base_lsn for verdict in verdicts)
-    now = time.time_ns()
+    bases = [verdict.base_lsn for verdict in verdicts]
+    old = _too_old(directory, bases, footers, most_age_ns) if most_age_ns else 0
     kept = []
-    for verdict, footer in zip(verdicts, footers, strict=True):
+    for number, verdict in enumerate(verdicts):
         too_much = most_bytes and total > most_bytes
-        too_old = most_age_ns and footer.times and now - footer.times[-1].time_ns > most_age_ns
+        too_old = number < old
         strong = any(hold.reason in _STRONG for hold in verdict.holds)
         if (too_much or too_old) and not strong:
             verdict = Verdict(verdict.base_lsn, verdict.end_lsn, ())

@@ -7,7 +7,6 @@ committer does them; rotation itself is two system calls.
 from __future__ import annotations
 
 import itertools
-import time
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -26,6 +25,7 @@ from logstore.segments.seal import seal
 from logstore.segments.segment import bases_of, begin, discard, prepare, read_header, segment_name
 from logstore.workers import role
 from logstore.workers.chores import Chores
+from logstore.workers.clock import log_time_ns
 from logstore.workers.compaction import Compactor, remove_leftovers
 
 WAIT_S: Final = 0.005  # between two looks whether a rotation has become possible
@@ -152,7 +152,7 @@ class Segments:
             base_lsn=base_lsn,
             previous_end_lsn=base_lsn if previous else 0,
             previous_digest=previous,
-            created_ns=time.time_ns(),
+            created_ns=log_time_ns(self._ring),
         )
         fd, self._spare = self._spare, None
         if fd is None:

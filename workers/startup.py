@@ -38,6 +38,7 @@ from logstore.segments.footer import Footer
 from logstore.segments.manifest import Manifest
 from logstore.segments.recovery import Region, StartFacts, StartVerdict, start_verdict
 from logstore.workers import role
+from logstore.workers.clock import newest_time_ns
 from logstore.workers.damage import mended_manifest, recover_or_repair
 from logstore.workers.salvage import salvage
 
@@ -103,7 +104,7 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
         # Order: the old name's region goes before the manifest forgets the name.
         point("start.unlinked")
         manifests.save(directory, manifest, mode=options.mode)
-        client = _create(directory.path, manifest, footer, options, lock)
+        client = _create(directory, manifest, footer, options, lock)
     if ring is not None:
         ring.set_state(State.CLOSED)  # for clients of a log that failed
     return Started(client, False)
@@ -260,7 +261,7 @@ def _recover(
 
 
 def _create(
-    path: Path,
+    directory: Directory,
     manifest: Manifest,
     footer: Footer | None,
     options: Options,
@@ -278,8 +279,9 @@ def _create(
         created_ns=time.time_ns(),
         mode=options.mode,
         name=manifest.name,
-        directory=path,
+        directory=directory.path,
     )
+    log_time_ns = newest_time_ns(directory, footer)
     ring = region.create(
         identity,
         start_lsn=manifest.start_lsn,
@@ -287,6 +289,7 @@ def _create(
         groups=[(g.id, g.name, g.last_seq) for g in footer.groups] if footer else (),
         newest_revert_lsn=catalog_of(footer).newest_revert_lsn,
     )
+    ring.store(LAYOUT["log_time_ns"], log_time_ns)
     ring.store(LAYOUT["retain_bytes"], options.retain_bytes)
     ring.store(LAYOUT["retain_age_ns"], round(options.retain_age_s * 1e9))
     return Client(manifest.name, role=SUPERVISOR, attached=(ring, identity), lock=lock)

@@ -19,7 +19,7 @@ static const struct entry entries[] = {
     AT(failure_path), AT(start), AT(checkpointed), AT(revert_count), AT(newest_revert_lsn), AT(newest_checkpoint_lsn),
     AT(group_count), AT(segment_count), AT(segment_base), AT(segments_synced), AT(drains),
     AT(drain_bytes), AT(aborts), AT(rotations), AT(blocked_lsn),
-    AT(blocked_owner), AT(blocked_ns), AT(drain_size), AT(syncs), AT(sync_bytes),
+    AT(blocked_owner), AT(blocked_ns), AT(drain_size), AT(log_time_ns), AT(syncs), AT(sync_bytes),
     AT(sync_time), AT(sync_recent_ns), AT(compact_request), AT(compact_done),
     AT(compact_bytes), AT(retain_bytes), AT(retain_age_ns), AT(repairs), AT(committer_restarts), AT(syncer_restarts),
     AT(held_lsn), AT(held_owner), AT(held_ns), AT(groups), AT(clients),
@@ -48,7 +48,7 @@ static const struct entry entries[] = {
     {"command.size", sizeof(((struct ls_client *)0)->command)},
 
     CONSTANT(MAGIC), CONSTANT(LAYOUT_VERSION), CONSTANT(CLIENTS), CONSTANT(GROUPS),
-    CONSTANT(BUCKETS), CONSTANT(SEGMENT_SLOTS), CONSTANT(TRANSACTIONS), CONSTANT(INDEX_BITS), CONSTANT(GENERATION_MASK),
+    CONSTANT(BUCKETS), CONSTANT(SEGMENT_SLOTS), CONSTANT(TRANSACTIONS), CONSTANT(EAGER_NS), CONSTANT(INDEX_BITS), CONSTANT(GENERATION_MASK),
     CONSTANT(STATE_STARTING), CONSTANT(STATE_RUNNING), CONSTANT(STATE_DRAINING),
     CONSTANT(STATE_FULL), CONSTANT(STATE_FAILED), CONSTANT(STATE_CLOSED), CONSTANT(AWAKE),
     CONSTANT(NAPPING), CONSTANT(SLEEPING), CONSTANT(BUSY), CONSTANT(NO_ROOM),

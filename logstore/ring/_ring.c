@@ -348,7 +348,7 @@ static PyMethodDef ring_methods[] = {
     ARGS(deliver),
     ONE(load),          ARGS(store),       ARGS(words),        ARGS(read_header),
     ARGS(write_header), ARGS(walk),        ARGS(abort_dead),   ARGS(advance),
-    ARGS(discard),      ONE(next_boundary),
+    ARGS(discard),      ONE(next_boundary), ARGS(offer_slot),
     ARGS(idle),         ONE(count_drain),  NONE(sound),         ARGS(count_sync),   ARGS(set_state),
     ONE(repair),        NONE(post),         NONE(wake_committer),        NONE(knock),        ARGS(await_knock),
     {0},

@@ -59,6 +59,7 @@ _Atomic uint64_t *word_at(RingObject *self, unsigned long long offset);
 PyObject *ring_append(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_append_many(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_append_part(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
+PyObject *ring_offer_slot(RingObject *self, PyObject *args);
 PyObject *ring_offer(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_reserve(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_deliver(RingObject *self, PyObject *args);

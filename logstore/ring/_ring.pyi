@@ -136,6 +136,9 @@ class Ring:
     def swap(self, offset: int, expected: int, value: int, /) -> bool:
         """Set a word of the header if it is what was expected (atomic); tell whether it was."""
 
+    def offer_slot(self, size: int, kind: int, /) -> Slot | None:
+        """Reserve in group 0 if that needs no waiting at all."""
+
     def offer(self, payload: Buffer, timeout: None = None, group: int = 0, kind: int = 1, /) -> int:
         """Append if that needs no waiting at all; return the LSN, or -1.
 

@@ -14,6 +14,24 @@ typedef struct {
     int aborting; /* given up, but somebody can still write there: abort when he is gone */
 } SlotObject;
 
+static SlotObject *finished_slot(void)
+{
+    SlotObject *slot = (SlotObject *)((allocfunc)PyType_GetSlot(slot_type, Py_tp_alloc))(slot_type, 0);
+    if (slot != NULL)
+        slot->done = 1;
+    return slot;
+}
+
+/* `slot` holds a reservation now. */
+static PyObject *begun(RingObject *self, SlotObject *slot, uint64_t size)
+{
+    Py_INCREF((PyObject *)self);
+    slot->owner = self;
+    slot->length = size;
+    slot->done = 0;
+    return (PyObject *)slot;
+}
+
 /* reserve(size, timeout=None, group=0, kind=DATA) -> Slot */
 PyObject *ring_reserve(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -29,10 +47,9 @@ PyObject *ring_reserve(RingObject *self, PyObject *const *args, Py_ssize_t nargs
         return NULL;
     if (size > self->ring.capacity)
         size = self->ring.capacity; /* too large in any case, and its span cannot overflow */
-    slot = (SlotObject *)((allocfunc)PyType_GetSlot(slot_type, Py_tp_alloc))(slot_type, 0);
+    slot = finished_slot();
     if (slot == NULL)
         return NULL;
-    slot->done = 1;
     /* The in-flight word tells the span, not the length: the exact size is stored at publish. */
     want = (struct ls_request){.span = ls_span(size), .bytes = size,
                                .records = takes_seq(options.kind),
@@ -41,11 +58,28 @@ PyObject *ring_reserve(RingObject *self, PyObject *const *args, Py_ssize_t nargs
         Py_DECREF(slot);
         return NULL;
     }
-    Py_INCREF((PyObject *)self);
-    slot->owner = self;
-    slot->length = size;
-    slot->done = 0;
-    return (PyObject *)slot;
+    return begun(self, slot, size);
+}
+
+/* offer_slot(size, kind) -> Slot or None: never waits, never calls the hook. */
+PyObject *ring_offer_slot(RingObject *self, PyObject *args)
+{
+    unsigned long long size;
+    unsigned int kind;
+    struct ls_request want;
+    SlotObject *slot;
+
+    if (!PyArg_ParseTuple(args, "KI", &size, &kind))
+        return NULL;
+    slot = finished_slot();
+    if (slot == NULL)
+        return NULL;
+    want = (struct ls_request){.span = ls_span(size < self->ring.capacity ? size : self->ring.capacity),
+                               .bytes = size, .records = takes_seq((uint8_t)kind), .kind = (uint8_t)kind};
+    if (!self->closed && ls_reserve(&self->ring, &want, &slot->slot) == LS_OK)
+        return begun(self, slot, size);
+    Py_DECREF(slot);
+    Py_RETURN_NONE;
 }
 
 /* After close the frame is the committer's: its owner counts as dead. */

@@ -36,6 +36,7 @@
 #define LS_BUCKETS 48u
 #define LS_SEGMENT_SLOTS 64u
 #define LS_TRANSACTIONS 4096u
+#define LS_EAGER_NS UINT64_C(500000000) /* how long one follower's wait keeps naps away */
 #define LS_HEADER_ALIGN 65536u /* a multiple of every page size we run on */
 #define LS_LINE 128            /* two cache lines: the neighbour is prefetched */
 
@@ -165,6 +166,7 @@ struct ls_region {
     _Atomic uint64_t blocked_owner;    /* its owner's token */
     _Atomic uint64_t blocked_ns;       /* for how long, as the committer found at its last look */
     _Atomic uint64_t drain_size[LS_BUCKETS]; /* log2 of bytes */
+    _Atomic uint64_t log_time_ns; /* newest time of day that the committer has said: only grows */
 
     alignas(LS_LINE) _Atomic uint64_t syncs;
     _Atomic uint64_t sync_bytes;

@@ -18,7 +18,6 @@
 #include "ring/ring.h"
 
 enum { CLASS_SHIFT = 9 };                       /* a class spans 512 bytes of log */
-#define EAGER_NS UINT64_C(500000000)            /* how long one follower's wait keeps naps away */
 #define QUICK_SYNC_NS UINT64_C(250000)          /* a disk this quick is worth looking for work awake */
 #define HAND_OVER_NS UINT64_C(50000)            /* from a writer's demand to `written`, at most */
 
@@ -92,7 +91,7 @@ void ls_demand(struct ls_ring *ring, enum ls_level level, uint64_t lsn)
     if (level == LS_LEVEL_SYNCED)
         raise_request(&region->sync_request, lsn + 1);
     else
-        atomic_store_explicit(&region->eager_until_ns, ls_now_ns() + EAGER_NS, memory_order_relaxed);
+        atomic_store_explicit(&region->eager_until_ns, ls_now_ns() + LS_EAGER_NS, memory_order_relaxed);
     /* Order: the request before `written`.  Pairs with: the fence in ls_advance_written. */
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&region->written, memory_order_acquire) <= lsn) {

@@ -223,6 +223,7 @@ class _Mender:
     ) -> SealedSegment:
         """Make the segment behind the loss, which says which seqs are gone and not to be used."""
         last = sealed[-1] if sealed else None
+        said_ns = previous.times[-1].time_ns if previous is not None and previous.times else 0
         header = SegmentHeader(
             uuid=self._plan.manifest.uuid,
             epoch=self._plan.epoch,
@@ -230,7 +231,7 @@ class _Mender:
             base_lsn=base_lsn,
             previous_end_lsn=last.end_lsn if last else 0,
             previous_digest=last.header_crc if last else 0,
-            created_ns=time.time_ns(),
+            created_ns=max(time.time_ns(), said_ns),  # the log's time never goes back
         )
         frames = b"".join(frames_behind(self._plan, header, previous))
         directory, size = self._directory, header.offset_of(base_lsn) + len(frames)

@@ -41,6 +41,7 @@ COMMITTER = (
     "drain.published:20",
     "drain.file:20",
     "drain.written:20",
+    "mark.reserved:2",
     "guard.release",
     "reserve.header",
     "reserve.head",

@@ -23,7 +23,8 @@ from logstore.ring.layout import COMMITTER, SUPERVISOR, SYNCER, State
 from logstore.ring.liveness import LockFile
 from logstore.segments import manifest as manifests
 from logstore.segments.segment import segment_name
-from logstore.workers import committer, compaction, role, segments, startup, syncer
+from logstore.workers import clock as log_clock
+from logstore.workers import committer, compaction, role, segments, stalls, startup, syncer
 from logstore.workers.committer import Committer
 from logstore.workers.syncer import Syncer
 from tests.power.history import History
@@ -34,7 +35,7 @@ from tests.power.writing import PoweredWriter
 
 RING_SIZE: Final = 8192
 SEGMENT_SIZE: Final = 8192  # 4 KiB of frames behind 4 KiB of header
-_TIMED: Final = (committer, compaction, role, segments, startup, syncer)
+_TIMED: Final = (committer, log_clock, stalls, compaction, role, segments, startup, syncer)
 
 
 def small_options(ring_size: int = RING_SIZE) -> Options:
