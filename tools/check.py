@@ -45,6 +45,7 @@ STEPS = (
     Step("process", (*PYTEST, "-m", "(process or crash) and not slow"), long=True),
     Step("slow", (*PYTEST, "-m", "slow"), long=True),
     Step("planted-bugs", (PYTHON, "-m", "tools.planted"), long=True),
+    Step("model", (PYTHON, "-m", "tools.model_check"), long=True),
     Step("wheel", (PYTHON, "tools/wheel_check.py"), long=True),
     Step("thread-sanitizer", (PYTHON, "-m", "tools.sanitize", "thread"), long=True),
     Step("address-sanitizer", (PYTHON, "-m", "tools.sanitize", "address"), long=True),
@@ -92,7 +93,9 @@ def main() -> int:
     """Run the chosen steps, all of them whatever fails, and say how it went."""
     parser = argparse.ArgumentParser(description="Run the project's checks.")
     parser.add_argument(
-        "--all", action="store_true", help="add process, crash, slow, planted bugs, sanitizers"
+        "--all",
+        action="store_true",
+        help="add process, crash, slow, planted bugs, model, sanitizers",
     )
     parser.add_argument("steps", nargs="*", metavar="NAME", help="run these steps only")
     options = parser.parse_args()
