@@ -42,9 +42,9 @@ def fill(service: Service) -> None:
 
 
 def state_of(service: Service) -> dict[str, tuple[int, int, int]]:
-    """Return owner, mode and size of everything there is, but for what passes by."""
+    """Return owner, group and mode of everything there is, but for what is being replaced."""
     objects = [*service.path.rglob("*"), *SHM.glob(f"*logstore.{service.name}")]
-    found = {path: path.lstat() for path in objects if path.name not in ("next.tmp", "MANIFEST")}
+    found = {path: path.lstat() for path in objects if path.suffix != ".tmp"}
     return {str(path): (at.st_uid, at.st_gid, at.st_mode) for path, at in found.items()}
 
 
