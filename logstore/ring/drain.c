@@ -2,7 +2,7 @@
 #include "ring/ring.h"
 
 /* Is the frame at `lsn`, in flight or published, sound?  `end` is the head: no frame reaches beyond it. */
-static int sound(const struct ls_ring *ring, uint64_t lsn, uint64_t word, uint64_t end, int verify)
+static inline int sound(const struct ls_ring *ring, uint64_t lsn, uint64_t word, uint64_t end, int verify)
 {
     struct ls_frame *frame = ls_frame_at(ring, lsn);
     struct ls_frame header;
