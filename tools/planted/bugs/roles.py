@@ -56,8 +56,8 @@ ROLES: Final = (
         (
             Edit(
                 _COMMITTER,
-                "if stop == Stop.BLOCKED and not self._client.alive(owner):",
-                "if stop == Stop.BLOCKED:",
+                "if not self._client.alive(owner):",
+                "if owner:",
             ),
         ),
     ),
@@ -71,8 +71,38 @@ ROLES: Final = (
         (
             Edit(
                 _COMMITTER,
-                "            self._ring.abort_dead(at)\n            return True\n",
-                "            return False\n",
+                "                self._ring.abort_dead(at, owner)\n                return True\n",
+                "                return False\n",
+            ),
+        ),
+    ),
+    Bug(
+        "published-frame-of-the-dead-aborted",
+        "The committer does not look again at a frame whose owner it found dead.",
+        (
+            "tests/crash/test_published_then_dead_crash.py"
+            "::test_what_is_published_after_the_committers_look_is_kept_though_its_owner_is_dead",
+        ),
+        (
+            Edit(
+                "logstore/ring/ring.c",
+                "if (!((uint32_t)word & LS_IN_FLIGHT) || (uint32_t)(word >> 32) != owner)",
+                "if (word == 0)",
+            ),
+        ),
+    ),
+    Bug(
+        "log-time-goes-back",
+        "Marks say the time of day even when it is earlier than what was said before.",
+        (
+            "tests/crash/test_wall_clock_crash.py"
+            "::test_records_are_found_by_time_after_the_clock_jumped[-3600-False]",
+        ),
+        (
+            Edit(
+                "workers/clock.py",
+                'now = max(time.time_ns(), ring.load(LAYOUT["log_time_ns"]))',
+                "now = time.time_ns()",
             ),
         ),
     ),
