@@ -87,7 +87,7 @@ ROLES: Final = (
             Edit(
                 "logstore/ring/ring.c",
                 "if (!((uint32_t)word & LS_IN_FLIGHT) || (uint32_t)(word >> 32) != owner)",
-                "if (word == 0)",
+                "if (word == 0 && owner == 0)",
             ),
         ),
     ),
