@@ -122,7 +122,8 @@ ROLES: Final = (
         "lock-kept-by-a-forked-child",
         "A child that its process has forked keeps the lock, so nobody sees the process die.",
         (
-            "tests/ring/test_liveness.py::test_the_parents_death_is_seen_although_a_forked_child_lives",
+            "tests/process/test_clients_process.py"
+            "::test_the_parents_death_frees_what_it_held_although_its_child_lives",
         ),
         (
             Edit(
