@@ -75,10 +75,11 @@ def test_a_writer_stopped_inside_the_guard_holds_it_until_it_goes_on(
     with service.attach() as log:
         with pytest.raises(RingFull, match="guard stayed busy"):
             log.append(OURS, timeout=0.7)
-        until(lambda: log.status().stall, "the stall is told")
+        # Whoever has reserved already also holds up the committer, which may tell of it first.
+        until(lambda: (log.status().stall or {}).get("holds") == "guard", "the stall is told")
         stall = log.status().stall
         assert stall is not None
-        assert (stall["holds"], stall["pid"]) == ("guard", pid)
+        assert stall["pid"] == pid
         assert stall["lsn"] == log.watermarks().reserved
         assert 1.0 <= stall["age_s"] < 10.0
         told = f"pid {pid} does not leave the guard at LSN {stall['lsn']}"

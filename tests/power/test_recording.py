@@ -30,7 +30,7 @@ FORMS: Final = {
     re.compile(rf"mkdirat\({_NAME}"): "folder",
     re.compile(rf'renameat\({_NAME}, \d+<[^>]*>, "(?P<to>[^"]*)"\)'): "rename",
     re.compile(
-        rf'pwrite64\({_FD}, "[^"]*"(\.\.\.)?, (?P<length>\d+), (?P<number>\d+)\) = (?P=length)'
+        rf'pwrite64\({_FD}, "[^"]*"(\.\.\.)?, (?P<length>\d+), (?P<number>\d+)\) += (?P=length)'
     ): "write",
     re.compile(rf"ftruncate\({_FD}, (?P<number>\d+)\)"): "size",
     re.compile(rf"fallocate\({_FD}, 0, 0, (?P<number>\d+)\)"): "size",
