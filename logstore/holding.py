@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from logstore.disk_errors import reading
 from logstore.errors import Corruption, InUse, NotFound, Timeout
 from logstore.files import Directory
 from logstore.handle import Handle
@@ -53,7 +54,8 @@ class Hold:
         self._saved_s, self._due_s = -math.inf, math.inf
         self._lock = take(log.path, name)
         try:
-            self._directory = Directory.open(log.path, create=False)
+            with reading("the data directory"):
+                self._directory = Directory.open(log.path, create=False)
         except BaseException:
             self._lock.close()
             raise

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from logstore.cursors import CursorStatus, listing
+from logstore.disk_errors import reading
 from logstore.errors import Corruption, NotFound, PermissionDenied
 from logstore.files import Directory
 from logstore.lsn import Watermarks
@@ -170,14 +171,19 @@ def _segment_sizes(directory: Path) -> dict[str, int]:
     return found
 
 
+def _opened(path: Path) -> Directory:
+    with reading("the data directory"):
+        return Directory.open(path, create=False)
+
+
 def _cursors(path: Path, synced_lsn: int) -> list[CursorStatus]:
-    with suppress(PermissionDenied), Directory.open(path, create=False) as directory:
+    with suppress(PermissionDenied), _opened(path) as directory:
         return listing(directory, synced_lsn)
     return []  # to who may not see them
 
 
 def _holes(path: Path) -> list[tuple[int, int]]:
-    with suppress(PermissionDenied, Corruption), Directory.open(path, create=False) as directory:
+    with suppress(PermissionDenied, Corruption), _opened(path) as directory:
         return [(hole.from_lsn, hole.until_lsn) for hole in repairs.load(directory).holes]
     return []  # to who may not see them; `logstore verify` says what is wrong
 

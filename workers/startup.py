@@ -232,7 +232,9 @@ def _needed(identity: region.Identity) -> bool:
             return True
     finally:
         lock.close()
-    with Directory.open(path, create=False) as directory:
+    with reading("the directory of a log of this name"):
+        directory = Directory.open(path, create=False)
+    with directory:
         found = manifests.load(directory)
     return found is not None and found.uuid == identity.uuid and not found.clean
 
