@@ -9,29 +9,29 @@ from tools.planted.bug import Bug, Edit
 _FRAME: Final = "logstore/frames/frame.c"
 _FIELDS: Final = "tests/frames/test_encode.py::test_a_frame_has_each_field_at_its_offset"
 _BITS: Final = "tests/frames/test_encode.py::test_every_single_flipped_bit_makes_the_frame_bad"
-_OVER_SIZE: Final = "    uint32_t crc = ls_crc32c(salt, &size, sizeof size);\n"
-_OVER_HEADER: Final = (
-    "ls_crc32c(crc, &header->lsn, LS_FRAME_HEADER - offsetof(struct ls_frame, lsn))"
+_CRC: Final = (
+    "    return ls_crc32c_frame(salt, payload_length + 1, &header->lsn, payload, payload_length);\n"
 )
+_PLAINLY: Final = (
+    "    uint32_t size = payload_length + 1;\n"
+    "    uint32_t crc = ls_crc32c(salt, &size, sizeof size);\n"
+    "    crc = ls_crc32c(crc, &header->lsn, 24);\n"
+    "    return ls_crc32c(crc, payload, payload_length);\n"
+)
+"""The same, one part after the other."""
 
 FRAMES: Final = (
     Bug(
         "crc-without-size",
         "The checksum does not cover the size.",
         (_FIELDS,),
-        (Edit(_FRAME, _OVER_SIZE, "    uint32_t crc = salt;\n    (void)size;\n"),),
+        (Edit(_FRAME, _CRC, _PLAINLY.replace("(salt, &size, sizeof size)", "(salt, &size, 0)")),),
     ),
     Bug(
         "crc-without-lsn",
         "The checksum does not cover the LSN.",
         (_FIELDS,),
-        (
-            Edit(
-                _FRAME,
-                _OVER_HEADER,
-                "ls_crc32c(crc, &header->seq, LS_FRAME_HEADER - offsetof(struct ls_frame, seq))",
-            ),
-        ),
+        (Edit(_FRAME, _CRC, _PLAINLY.replace("&header->lsn, 24", "&header->seq, 16")),),
     ),
     Bug(
         "crc-without-seq",
@@ -40,8 +40,11 @@ FRAMES: Final = (
         (
             Edit(
                 _FRAME,
-                _OVER_HEADER,
-                "ls_crc32c(ls_crc32c(crc, &header->lsn, 8), &header->group, 8)",
+                _CRC,
+                _PLAINLY.replace(
+                    "ls_crc32c(crc, &header->lsn, 24)",
+                    "ls_crc32c(ls_crc32c(crc, &header->lsn, 8), &header->group, 8)",
+                ),
             ),
         ),
     ),
@@ -49,7 +52,7 @@ FRAMES: Final = (
         "crc-without-salt",
         "The checksum does not begin with the epoch's salt.",
         (_FIELDS,),
-        (Edit(_FRAME, _OVER_SIZE, _OVER_SIZE.replace("(salt,", "(0 * salt,")),),
+        (Edit(_FRAME, _CRC, _CRC.replace("(salt,", "(0 * salt,")),),
     ),
     Bug(
         "crc-of-zero-not-checked",
@@ -58,8 +61,8 @@ FRAMES: Final = (
         (
             Edit(
                 _FRAME,
-                "    if (ls_frame_crc(header, at + LS_FRAME_HEADER,",
-                "    if (header->crc && ls_frame_crc(header, at + LS_FRAME_HEADER,",
+                "    if (ls_frame_crc(header, payload,",
+                "    if (header->crc && ls_frame_crc(header, payload,",
             ),
         ),
     ),
@@ -71,14 +74,19 @@ FRAMES: Final = (
             Edit(_FRAME, "if (header->size == 0 || (header->size", "if ((header->size"),
             Edit(
                 _FRAME,
-                "    payload_length = header->size - 1;",
-                "    payload_length = header->size ? header->size - 1 : 0;",
+                "    span = ls_span(header->size - 1);\n",
+                "    span = ls_span(header->size ? header->size - 1 : 0);\n",
             ),
             Edit(
                 _FRAME,
-                "    used = (size_t)LS_FRAME_HEADER + payload_length;\n",
-                "    used = (size_t)LS_FRAME_HEADER + payload_length;\n"
-                "    header->size = payload_length + 1;\n",
+                "    length = header->size - 1;\n",
+                "    length = header->size ? header->size - 1 : 0;\n",
+            ),
+            Edit(_FRAME, _CRC, _PLAINLY.replace("payload_length + 1", "header->size")),
+            Edit(
+                _FRAME,
+                "    return all_zero(payload + length,",
+                "    header->size = length + 1;\n    return all_zero(payload + length,",
             ),
         ),
     ),

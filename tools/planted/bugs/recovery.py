@@ -98,7 +98,7 @@ RECOVERY: Final = (
         (
             Edit(
                 _RECOVER,
-                "                _write_again(directory, fd, step, plan.durable_lsn)\n",
+                "        _write_again(directory, fd, step, durable_lsn)\n",
                 "",
             ),
         ),

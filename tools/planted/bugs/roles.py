@@ -56,8 +56,8 @@ ROLES: Final = (
         (
             Edit(
                 _COMMITTER,
-                "if stop == Stop.BLOCKED and not self._client.alive(owner):",
-                "if stop == Stop.BLOCKED:",
+                "            if not self._client.alive(owner):\n",
+                "            if owner:\n",
             ),
         ),
     ),
@@ -71,8 +71,8 @@ ROLES: Final = (
         (
             Edit(
                 _COMMITTER,
-                "            self._ring.abort_dead(at)\n            return True\n",
-                "            return False\n",
+                "                self._ring.abort_dead(at, owner)\n                return True\n",
+                "                return False\n",
             ),
         ),
     ),
@@ -92,7 +92,8 @@ ROLES: Final = (
         "lock-kept-by-a-forked-child",
         "A child that its process has forked keeps the lock, so nobody sees the process die.",
         (
-            "tests/ring/test_liveness.py::test_the_parents_death_is_seen_although_a_forked_child_lives",
+            "tests/process/test_clients_process.py"
+            "::test_the_parents_death_frees_what_it_held_although_its_child_lives",
         ),
         (
             Edit(
