@@ -56,8 +56,8 @@ ROLES: Final = (
         (
             Edit(
                 _COMMITTER,
-                "            if not self._client.alive(owner):\n",
-                "            if owner:\n",
+                "if not self._client.alive(owner):",
+                "if owner:",
             ),
         ),
     ),
