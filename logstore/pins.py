@@ -132,9 +132,11 @@ def verdicts_on(
     orphans: Orphans,
 ) -> tuple[list[Verdict], list[Footer]]:
     """Judge every sealed segment; reads all their footers."""
+    # Order: what is needed of the log, then the pins. A reader that began before a transaction
+    # ended is then seen if the transaction's end is; the other way round nobody would be.
+    catalog = catalog_of_living(client, directory, orphans)
     # Order: the pins before the footers: who comes later finds the manifest as it is then.
     pins = pins_of(client, directory)
-    catalog = catalog_of_living(client, directory, orphans)
     footers = []
     for sealed in manifest.sealed:
         footer = read_footer(directory, segment_name(sealed.base_lsn))

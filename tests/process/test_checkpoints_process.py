@@ -118,7 +118,7 @@ def test_a_reader_an_open_transaction_and_a_cursor_keep_their_segments(small: Se
         txn.abort()
         assert log.compact(timeout=10) == 0
         with log.cursor("billing", start="oldest"):
-            reader.close()  # type: ignore[attr-defined]
+            del reader
             assert log.compact(timeout=10) == 0
         log.delete_cursor("billing")
         log.sync()
