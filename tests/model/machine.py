@@ -104,6 +104,12 @@ class LogMachine(RuleBasedStateMachine):
             for base, behind in zip(found, [*found[1:], 0], strict=False)
         ]
 
+    def is_dropped(self, lsn: int) -> bool:
+        """Tell whether the segment with an LSN was dropped from the middle, or the beginning."""
+        segments = self.segments()
+        behind = not segments or lsn >= segments[-1][1]
+        return not behind and not any(base <= lsn < end for base, end in segments)
+
     def look(self) -> int:
         """See what compaction has dropped, and that it may; return where the log begins."""
         segments = self.segments()
