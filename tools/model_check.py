@@ -1,4 +1,4 @@
-"""Check the model of guard, publish, repair and drain: `python tools/model_check.py`.
+"""Check the model of guard, publish, repair and drain: `python -m tools.model_check`.
 
 Runs logstore/ring/ring.pml through spin in every configuration: the model as it is, which must hold
 in every interleaving, and copies with one planted bug each, which must all be found. Each line
