@@ -167,7 +167,11 @@ class Service:
 
     def kill_all(self) -> None:
         """Kill the service's processes at once, the supervisor first, so that it mends nothing."""
-        pidfds = [os.pidfd_open(self.pid(role)) for role in ROLES if self.is_alive(role)]
+        pids = [self.pid(role) for role in ROLES if self.is_alive(role)]
+        # A worker that is still starting has not taken its role yet.
+        starting = psutil.Process(pids[0]).children() if self.is_alive("supervisor") else []
+        pids += [one.pid for one in starting if one.pid not in pids and one.status() != "zombie"]
+        pidfds = [os.pidfd_open(pid) for pid in pids]
         for pidfd in pidfds:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         for pidfd in pidfds:
