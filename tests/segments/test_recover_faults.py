@@ -73,6 +73,9 @@ LOGS = [
 ]
 
 
+both_ways = pytest.mark.parametrize("trusted", [False, True], ids=["into new files", "in place"])
+
+
 class Stop:
     """Raise at one call, and, like a dead process or disk, at each one after it."""
 
@@ -92,7 +95,11 @@ class Stop:
 
 
 def _stops(
-    make: Callable[[], SmallLog], failure: BaseException, only: set[str] | None = None
+    make: Callable[[], SmallLog],
+    failure: BaseException,
+    only: set[str] | None = None,
+    *,
+    trusted: bool = False,
 ) -> Iterator[tuple[SmallLog, MemoryDirectory, LogstoreError | None, str]]:
     """Recover copies of one log, each stopped one call later, until one is not stopped."""
     log = make()
@@ -102,7 +109,7 @@ def _stops(
         directory.fault = stop = Stop(after, failure, only)
         error = None
         try:
-            recover(directory)
+            recover(directory, trusted=trusted)
         except Killed:
             pass
         except LogstoreError as caught:
@@ -119,21 +126,23 @@ def _without_segments(found: dict[str, bytes]) -> dict[str, bytes]:
     return {name: data for name, data in found.items() if not name.endswith(".tmp")}
 
 
+@both_ways
 @pytest.mark.parametrize("make", LOGS)
 def test_killed_at_any_call_and_run_again_it_gives_the_same_bytes(
-    make: Callable[[], SmallLog],
+    make: Callable[[], SmallLog], trusted: bool
 ) -> None:
     plain = make()
-    end_lsn = recover(plain.directory).end_lsn
+    end_lsn = recover(plain.directory, trusted=trusted).end_lsn
     expected = contents(plain.directory)
-    for log, directory, _, call in _stops(make, Killed()):
-        recovered = recover(directory)
+    for log, directory, _, call in _stops(make, Killed(), trusted=trusted):
+        recovered = recover(directory, trusted=trusted)
         assert recovered.end_lsn == end_lsn, call
         assert _without_segments(contents(directory)) == expected, call
         records = facts(read_all(directory, end_lsn))
         assert records == [record for record in log.records if record[0] < end_lsn]
 
 
+@both_ways
 @pytest.mark.parametrize("make", LOGS)
 @pytest.mark.parametrize(
     ("number", "of_reading", "of_writing"),
@@ -151,17 +160,19 @@ def test_an_error_at_any_call_is_told_by_its_class_and_nothing_is_lost(
     number: int,
     of_reading: type[LogstoreError],
     of_writing: type[LogstoreError],
+    trusted: bool,
 ) -> None:
     plain = make()
-    end_lsn = recover(plain.directory).end_lsn
+    end_lsn = recover(plain.directory, trusted=trusted).end_lsn
     failure = OSError(number, os.strerror(number), "/somewhere")
-    for _, directory, error, call in _stops(make, failure):
+    for _, directory, error, call in _stops(make, failure, trusted=trusted):
         allowed = {of_reading, of_writing} if call in READS else {of_writing}
         assert type(error) in allowed, call
         assert error is not None
         assert error.errno == number
         assert error.path is not None
         assert directory.open_count == 0, call
+        # Whoever has met an error does not trust the files any more.
         assert recover(directory).end_lsn == end_lsn, call
 
 
