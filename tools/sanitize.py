@@ -21,7 +21,7 @@ from typing import Any
 from tools.building import COMPILER, ROOT, command_for, extensions, target_of
 
 STRESS = "tools/ring_stress.c"
-COPIED = ("logstore", "workers", "tests", "tools", "stubs", "pyproject.toml")
+COPIED = ("logstore", "workers", "tests", "tools", "stubs", "pyproject.toml", "README.md")
 
 
 def call(command: list[str], cwd: Path, environment: dict[str, str] | None = None) -> int:
