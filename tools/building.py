@@ -1,9 +1,10 @@
-"""How the compiled modules of pyproject.toml are compiled without pip: into any tree, any flags."""
+"""Copies of the source tree, and its compiled modules without pip: in any tree, with any flags."""
 
 from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sysconfig
 import tomllib
 from collections.abc import Sequence
@@ -12,6 +13,24 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPILER = shlex.split(os.environ.get("CC", "cc"))
+COMPILED = "*.so"
+_LEFT_OUT = (
+    ".git",
+    ".venv",
+    "build",
+    "dist",
+    "*.egg-info",
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
+    ".fuzz",
+)
+
+
+def copy_tree(target: Path, *left_out: str) -> None:
+    """Copy the source tree, but for what is made from it and files of these patterns."""
+    ignored = shutil.ignore_patterns(*_LEFT_OUT, *left_out)
+    shutil.copytree(ROOT, target, symlinks=True, ignore=ignored, dirs_exist_ok=True)
 
 
 def extensions() -> list[dict[str, Any]]:

@@ -9,7 +9,6 @@ model fails or a planted bug passes. `--quick` leaves out the long ones; names c
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shlex
 import shutil
@@ -21,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-MODEL: Final = Path(__file__).resolve().parent.parent / "logstore" / "ring" / "ring.pml"
-COMPILER: Final = shlex.split(os.environ.get("CC", "cc"))
+from tools.building import COMPILER, ROOT
+
+MODEL: Final = ROOT / "logstore" / "ring" / "ring.pml"
 MEMORY_MB: Final = 7500
 DEPTH: Final = 1_000_000
 

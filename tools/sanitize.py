@@ -18,10 +18,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.building import COMPILER, ROOT, command_for, extensions, target_of
+from tools.building import (
+    COMPILED,
+    COMPILER,
+    ROOT,
+    command_for,
+    copy_tree,
+    extensions,
+    target_of,
+)
 
 STRESS = "tools/ring_stress.c"
-COPIED = ("logstore", "workers", "tests", "tools", "stubs", "pyproject.toml", "README.md")
 
 
 def call(command: list[str], cwd: Path, environment: dict[str, str] | None = None) -> int:
@@ -63,17 +70,6 @@ def run_stress(checks: str) -> int:
         return code
 
 
-def copy_tree(tree: Path) -> None:
-    """Copy what is needed to run the library and its tests, without anything that was built."""
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            ignored = shutil.ignore_patterns("*.so", "__pycache__")
-            shutil.copytree(source, tree / name, symlinks=True, ignore=ignored)
-        else:
-            shutil.copy(source, tree / name)
-
-
 def build_module(
     module: dict[str, Any],
     tree: Path,
@@ -95,7 +91,7 @@ def run_address(pytest_arguments: list[str]) -> int:
         return 1
     with tempfile.TemporaryDirectory(prefix="logstore-asan-") as scratch:
         tree = Path(scratch)
-        copy_tree(tree)
+        copy_tree(tree, COMPILED)
         for module in extensions():
             code = build_module(module, tree)
             if code:

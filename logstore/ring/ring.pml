@@ -3,7 +3,7 @@
  *
  * It follows guard.c, ring.c, drain.c, repair.py and the workers statement by statement.  All frames
  * are one unit long and take one seq, in one group, so the frame at `lsn` has seq lsn + 1.  Memory is
- * sequentially consistent here.  tools/model_check.py runs it: `python tools/model_check.py`.
+ * sequentially consistent here.  tools/model_check.py runs it: `python -m tools.model_check`.
  *
  *   WRITERS, APPENDS   how many writers there are, and how often each appends before it leaves
  *   SLOTS              how many frames the ring holds

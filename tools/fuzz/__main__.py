@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.hostile.targets import TARGETS
-from tools.building import ROOT, extensions
-from tools.sanitize import build_module, copy_tree
+from tools.building import COMPILED, ROOT, copy_tree, extensions
+from tools.sanitize import build_module
 
 KEPT: Final = ROOT / ".fuzz"
 CHECKS: Final = "address,undefined,fuzzer-no-link"
@@ -109,7 +109,7 @@ def run(names: list[str], seconds: int) -> int:
     """Build a tree and fuzz the targets in it, one after the other."""
     with tempfile.TemporaryDirectory(prefix="logstore-fuzz-") as scratch:
         tree = Path(scratch)
-        copy_tree(tree)
+        copy_tree(tree, COMPILED)
         for module in extensions():
             if build_module(module, tree, ["clang"], CHECKS):
                 return 1

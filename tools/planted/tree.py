@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from tools.building import ROOT, command_for, depends_on, extensions, target_of
+from tools.building import command_for, copy_tree, depends_on, extensions, target_of
 from tools.planted.bug import Misfit
 
-LEFT_OUT = (
-    ".git",
-    ".venv",
-    "build",
-    "dist",
-    "*.egg-info",
-    "__pycache__",
-    ".*_cache",
-    ".hypothesis",
-)
 # The virtual environment has an editable install of the real tree; PYTHONPATH comes before it.
 IMPORTED = """
 import importlib
@@ -35,7 +24,7 @@ for name in names:
 def copied(place: Path) -> Path:
     """Copy the tree, with what was compiled; return where it is."""
     tree = place / "tree"
-    shutil.copytree(ROOT, tree, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    copy_tree(tree)
     return tree
 
 
