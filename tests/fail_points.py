@@ -14,6 +14,17 @@ from tests.service import ROOT, until
 from tools.building import command_for, extensions
 
 PROGRAMS: Final = ROOT / "tests" / "programs"
+IN_GUARD: Final = (
+    "guard.token",
+    "guard.release",
+    "guard.released",
+    "reserve.intent",
+    "reserve.header",
+    "reserve.head",
+)
+IN_FLIGHT: Final = ("fill.begin", "fill.copied", "publish.word")
+"""The points of an append, in order: inside the guard, then with the record in flight."""
+
 _C_POINT: Final = re.compile(r'LS_POINT\("([a-z.]+)"\)')
 _PYTHON_POINT: Final = re.compile(r'\bpoint\("([a-z.]+)"\)')
 

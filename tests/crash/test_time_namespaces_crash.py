@@ -173,49 +173,50 @@ with log.reserve(10) as reservation:
         assert [record.payload for record in log.read()] == [b"behind it"]
 
 
-@clocks
-def test_a_service_with_another_clock_serves_is_adopted_and_salvaged(
-    offset: int, places: Iterator[Path]
-) -> None:
+@pytest.fixture
+def there_and_here(offset: int, places: Iterator[Path]) -> Iterator[tuple[Service, Service]]:
+    """Return two services of one directory, the first with another clock; both ended afterwards."""
     path = next(places)
     there = Service(path, path.name, wrapper=other_clock(offset))
     here = Service(path, path.name)
     try:
-        there.start()
-        with there.attach() as log:
-            log.append(b"one", durability="synced", timeout=5)
-            committer = there.pid("committer")
-            there.kill("supervisor")
-            here.start()
-            assert here.pid("committer") == committer
-            log.append(b"two", durability="synced", timeout=5)
-        here.kill("supervisor")
-        for role in ("committer", "syncer"):
-            kill(here.pid(role))
-        here.start()
-        assert [record.payload for record in here.read_all()] == [b"one", b"two"]
+        yield there, here
     finally:
         here.clean_up()
         there.clean_up()
+
+
+@clocks
+def test_a_service_with_another_clock_serves_is_adopted_and_salvaged(
+    there_and_here: tuple[Service, Service],
+) -> None:
+    there, here = there_and_here
+    there.start()
+    with there.attach() as log:
+        log.append(b"one", durability="synced", timeout=5)
+        committer = there.pid("committer")
+        there.kill("supervisor")
+        here.start()
+        assert here.pid("committer") == committer
+        log.append(b"two", durability="synced", timeout=5)
+    here.kill("supervisor")
+    for role in ("committer", "syncer"):
+        kill(here.pid(role))
+    here.start()
+    assert [record.payload for record in here.read_all()] == [b"one", b"two"]
 
 
 @pytest.mark.slow
 @clocks
 def test_a_log_that_failed_by_another_clock_starts_here(
-    offset: int, places: Iterator[Path]
+    there_and_here: tuple[Service, Service],
 ) -> None:
-    path = next(places)
-    there = Service(path, path.name, wrapper=other_clock(offset))
-    here = Service(path, path.name)
-    try:
-        there.start()
-        with there.attach() as log:
-            log.append(b"one", durability="synced", timeout=5)
-            there.kill("supervisor")
-            log._ring.set_state(State.FAILED)
-        # Its workers are out of the new supervisor's sight, and leave by themselves.
-        until(lambda: here.try_start() == {}, "a start succeeds")
-        assert [record.payload for record in here.read_all()] == [b"one"]
-    finally:
-        here.clean_up()
-        there.clean_up()
+    there, here = there_and_here
+    there.start()
+    with there.attach() as log:
+        log.append(b"one", durability="synced", timeout=5)
+        there.kill("supervisor")
+        log._ring.set_state(State.FAILED)
+    # Its workers are out of the new supervisor's sight, and leave by themselves.
+    until(lambda: here.try_start() == {}, "a start succeeds")
+    assert [record.payload for record in here.read_all()] == [b"one"]

@@ -10,7 +10,7 @@ import pytest
 
 from logstore import Log, Record
 from tests.conftest import Serve
-from tests.fail_points import FailPoints, points_in_c
+from tests.fail_points import IN_FLIGHT, IN_GUARD, FailPoints, points_in_c
 from tests.oracle import Oracle
 from tests.service import Service
 from tests.writers import Nursery, Writers
@@ -22,18 +22,7 @@ RING = 1 << 16
 WRAPPING = 9000
 OURS = b"~"  # begins what the test itself appends
 
-IN_AN_APPEND = (
-    "guard.token",
-    "guard.release",
-    "guard.released",
-    "reserve.intent",
-    "reserve.header",
-    "reserve.head",
-    "fill.begin",
-    "fill.copied",
-    "publish.word",
-    "publish.published",
-)
+IN_AN_APPEND = (*IN_GUARD, *IN_FLIGHT, "publish.published")
 ELSEWHERE = ("abort.zeroed", "repair.redone", "drain.written", "sync.done", "sync.published")
 OF_A_REVERT = ("revert.published",)  # tests/crash/test_revert_points_crash.py
 AT_ONCE = ("guard.token", "reserve.header", "reserve.head", "fill.copied", "publish.word:2")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,20 +15,8 @@ from logstore.ring.layout import COMMITTER, State
 from logstore.segments import manifest
 from logstore.workers.chores import Chores
 from logstore.workers.committer import Committer
-from tests.faults.scene import Scene, broken
-from tests.oracle import Oracle
-from tests.programs.faulty_calls import FaultyCalls
+from tests.faults.scene import Scene
 from tests.service import until
-
-
-@pytest.fixture
-def scene(place: Path) -> Iterator[Scene]:
-    """Return a running log without a fault yet."""
-    scene = Scene(place, Oracle(), FaultyCalls(frozenset(), 0, errno.EIO, None))
-    with broken(scene.faults):
-        assert scene.start()
-        yield scene
-        scene.clean_up()
 
 
 def rotations(scene: Scene) -> int:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from logstore.files import Directory
@@ -15,24 +11,12 @@ from logstore.ring.client import Client
 from logstore.ring.layout import SYNCER, State
 from logstore.segments.segment import segment_name
 from logstore.workers.syncer import Syncer
-from tests.faults.scene import Scene, broken
-from tests.oracle import Oracle
+from tests.faults.scene import Scene
 from tests.power.recording import Image, Op, RecordedDisk, Trace
-from tests.programs.faulty_calls import FaultyCalls
 
 
 class Killed(BaseException):
     """Stand for a SIGKILL: no code of ours can catch it by accident."""
-
-
-@pytest.fixture
-def scene(place: Path) -> Iterator[Scene]:
-    """Return a running log without a fault yet."""
-    scene = Scene(place, Oracle(), FaultyCalls(frozenset(), 0, errno.EIO, None))
-    with broken(scene.faults):
-        assert scene.start()
-        yield scene
-        scene.clean_up()
 
 
 def drained(scene: Scene, *sizes: int) -> None:

@@ -19,7 +19,7 @@ from typing import Final
 
 import logstore
 from logstore.ring.layout import State, client_offset, index_of
-from tests.fail_points import FailPoints
+from tests.fail_points import IN_FLIGHT, IN_GUARD, FailPoints
 from tests.service import ROLES, Service, environment, until
 
 AT_ONCE_S: Final = 1.0
@@ -32,15 +32,6 @@ log = logstore.attach(sys.argv[1])
 print(flush=True)
 signal.pause()
 """
-IN_GUARD: Final = (
-    "guard.token",
-    "guard.release",
-    "guard.released",
-    "reserve.intent",
-    "reserve.header",
-    "reserve.head",
-)
-IN_FLIGHT: Final = ("fill.begin", "fill.copied", "publish.word")
 
 taken: Final[list[subprocess.Popen[bytes]]] = []
 
