@@ -86,13 +86,14 @@ def start(directory: Directory, lock: LockFile, options: Options, name: str | No
         if not _reopen(attached[0], lock, directory.path):
             return start(directory, lock, options, name)
         return Started(Client(found.name, role=SUPERVISOR, attached=attached, lock=lock), True)
-    ring = attached[0] if verdict is StartVerdict.SALVAGE and attached is not None else None
+    left = attached if verdict is StartVerdict.SALVAGE else None
+    ring = left[0] if left is not None else None
     with _failing(ring, directory.path):
         synced = written = 0
-        trusted = ring is not None and facts.region is Region.OURS
-        if ring is not None and attached is not None:
-            synced = ring.load(LAYOUT["synced"])
-            written = salvage(directory, found.name, attached, lock)
+        trusted = left is not None and facts.region is Region.OURS
+        if left is not None:
+            synced = left[0].load(LAYOUT["synced"])
+            written = salvage(directory, found.name, left, lock)
             point("start.salvaged")
         _look(replace(found, name=chosen), directory.path, lock)  # raises if it is taken
         manifest, footer = _recover(
