@@ -118,8 +118,15 @@ def test_recovery_run_twice_gives_the_same_bytes(crashed: Service, tmp_path: Pat
 
 
 def test_damage_below_what_was_durable_is_refused_with_its_place_and_nothing_is_changed(
-    crashed: Service,
+    serve: Serve,
 ) -> None:
+    crashed = serve(segment_size=1 << 16)
+    with crashed.attach() as log:
+        for _ in range(3):  # each says that those before it were durable, in the same segment
+            log.append(b"durable" * 10, durability="synced")
+    crashed.kill_all()
+    region.unlink(crashed.name)
+    tear(crashed.path)
     segment = newest_segment(crashed.path)
     with segment.open("r+b") as file:
         file.seek(4096 + 40)

@@ -65,8 +65,8 @@ def machine(
         started.close()
 
 
-# Open: about one run in four finds something that it does not find again; until that is understood
-# it runs with the slow ones, where it may be red.
+# Open: of eleven runs one failed, and what it had found was not seen; until that is understood it
+# runs with the slow ones, where it may be red.
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.timeout(900)  # a failure is made smaller, which takes a while
