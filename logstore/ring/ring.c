@@ -254,8 +254,7 @@ void ls_fill_batch(struct ls_ring *ring, const struct ls_slot *slot, const struc
          * is not written again, not even with what is there. */
         if (i > 0)
             write_header(frame, lsn, slot->seq + i, group, kind, flags, slot->synced);
-        else
-            frame->flags = flags;
+        frame->flags = flags;
         clear_padding(target, parts[i].length);
         memcpy(target, parts[i].payload, parts[i].length);
         if (i > 0)
