@@ -79,18 +79,20 @@ class Loader:
         self.oracle.until_all_told()
 
 
-def stays_failed(service: Service, loader: Loader) -> None:
+def stays_failed(service: Service, loader: Loader, failing: str) -> None:
     """Check that the log stays failed whoever is started anew, until it has been recovered."""
     with service.attach() as log:
         error = loader.until_failed(log)
         assert error.errno == errno.EIO
         assert error.path is not None
-        synced = log.watermarks().synced
+        # A failure of the committer does not end a sync that is under way, and that may go well.
+        synced = {log.watermarks().synced} if failing == "syncer" else set()
         for role in ("syncer", "committer"):
             service.until_restarted(role, service.kill(role))
             with pytest.raises(SyncFailed):
                 loader.append(log)
-            assert log.watermarks().synced == synced
+            synced.add(log.watermarks().synced)
+        assert len(synced) == 1
     assert service.stop() == 1
     service.environment = {}
     service.start()
@@ -112,7 +114,7 @@ def test_a_sync_that_the_kernel_refuses_once_is_never_believed_again(
         loader = Loader(oracle)
         with service.attach() as log:
             loader.until_failed(log)
-    stays_failed(service, loader)
+    stays_failed(service, loader, "syncer")
 
 
 def broken(
@@ -149,7 +151,7 @@ def test_a_sync_that_fails_once_in_a_worker_is_never_believed_again(
         segment_size=1 << 14,
         ring_size=1 << 16,
     )
-    stays_failed(service, Loader(oracle))
+    stays_failed(service, Loader(oracle), role)
 
 
 ANY = "open,read,write,sync,name,look,size,mode"
