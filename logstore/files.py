@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -32,6 +32,8 @@ class Directory:
         path: Where the directory is.
         fd: Its descriptor; it stays the same directory when the path is renamed.
     """
+
+    direct: ClassVar[bool] = True  # C may use the descriptors itself; not those of a test's disk
 
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path

@@ -22,6 +22,8 @@ class MemoryDirectory(Directory):
     `changes` counts the operations that have changed anything.
     """
 
+    direct = False
+
     def __init__(self) -> None:
         super().__init__(Path("/memory"), -1)
         self.files: dict[str, bytearray] = {}

@@ -53,6 +53,9 @@ static struct {
     uint64_t next_number[MOST_WRITERS]; /* what the drainer expects of each writer */
     uint64_t next_seq[GROUPS];
     uint64_t repaired;
+    int file;               /* where vigils write */
+    const uint8_t *written; /* and its bytes */
+    uint64_t on_vigils;     /* bytes written there */
     _Atomic uint64_t waits;
 } run;
 
@@ -284,13 +287,14 @@ static int alive(uint32_t owner)
            atomic_load_explicit(&run.token[index], memory_order_acquire) == owner;
 }
 
-static void check_extent(const struct ls_ring *ring, const struct ls_extent *extent)
+/* Check the frames of [from, to), whose bytes begin at `bytes`. */
+static void check_extent(const uint8_t *bytes, uint64_t from, uint64_t to)
 {
-    uint64_t lsn = extent->from;
-    while (lsn < extent->to) {
-        const struct ls_frame *frame = ls_frame_at(ring, lsn);
+    uint64_t lsn = from;
+    while (lsn < to) {
+        const struct ls_frame *frame = (const void *)(bytes + (lsn - from));
         struct ls_frame header;
-        if (ls_frame_check(frame, extent->to - lsn, lsn, extent->to, SALT, &header) != LS_FRAME_OK)
+        if (ls_frame_check(frame, to - lsn, lsn, to, SALT, &header) != LS_FRAME_OK)
             fail("a published frame is damaged", lsn);
         if (header.group >= GROUPS || header.seq != run.next_seq[header.group])
             fail("a seq is missing or doubled", lsn);
@@ -303,6 +307,17 @@ static void check_extent(const struct ls_ring *ring, const struct ls_extent *ext
     }
 }
 
+/* Keep a vigil on a file that has room for one ring, and check what it has written there. */
+static void keep_vigil(struct ls_ring *ring, uint64_t blocked_lsn)
+{
+    uint64_t from = atomic_load_explicit(&run.region->written, memory_order_relaxed), to;
+    struct ls_file file = {run.file, from, from + run.capacity};
+    ls_keep_writing(ring, &file, blocked_lsn, LS_STATE_RUNNING);
+    to = atomic_load_explicit(&run.region->written, memory_order_relaxed);
+    check_extent(run.written, from, to);
+    run.on_vigils += to - from;
+}
+
 static void *drain(void *argument)
 {
     struct ls_ring ring = attachment(1, 1);
@@ -313,7 +328,7 @@ static void *drain(void *argument)
         struct ls_extent extent;
         ls_walk(&ring, written, 1 + below(&dice, run.capacity), below(&dice, 2) == 0, &extent);
         if (extent.to > written) {
-            check_extent(&ring, &extent);
+            check_extent((const uint8_t *)ls_frame_at(&ring, written), written, extent.to);
             ls_advance_published(&ring, extent.to);
             ls_advance_written(&ring, extent.to);
             ls_count_drain(&ring, extent.to - written);
@@ -321,6 +336,8 @@ static void *drain(void *argument)
             fail("the walk met damage", extent.at);
         } else if (extent.stop == LS_STOP_BLOCKED && !alive(extent.owner)) {
             ls_abort_dead(&ring, extent.at, extent.owner);
+        } else if (below(&dice, 2) == 0) {
+            keep_vigil(&ring, extent.at);
         } else {
             int napping = below(&dice, 2) == 0;
             ls_committer_idle(&ring, napping ? LS_NAPPING : LS_SLEEPING, extent.at,
@@ -346,6 +363,8 @@ static void *sync_written(void *argument)
                 usleep((useconds_t)below(&dice, 300)); /* the disk at work, not a wait */
             ls_advance_synced(&ring, target);
             ls_count_sync(&ring, target - synced, 1);
+        } else if (below(&dice, 2) == 0) {
+            ls_keep_syncing(&ring, run.file, 0, LS_STATE_RUNNING);
         } else {
             ls_syncer_idle(&ring, below(&dice, 2) ? LS_NAPPING : LS_SLEEPING, LS_STATE_RUNNING,
                            ls_now_ns() + SLICE / 5);
@@ -391,6 +410,17 @@ static void *watch(void *argument)
 }
 
 /* The whole. */
+
+static void map_file(void)
+{
+    run.file = memfd_create("ring_stress_file", MFD_CLOEXEC);
+    if (run.file >= 0 && ftruncate(run.file, (off_t)run.capacity) == 0)
+        run.written = mmap(NULL, run.capacity, PROT_READ, MAP_SHARED, run.file, 0);
+    if (run.written == NULL || run.written == MAP_FAILED) {
+        perror("ring_stress: cannot map the file");
+        exit(2);
+    }
+}
 
 static void map_region(void)
 {
@@ -473,10 +503,10 @@ static void check_sums(void)
         run.seen.aborted != run.issued.aborted || seqs != run.seen.records + run.seen.aborted)
         fail("the sums differ", run.region->head);
     printf("ring_stress: seed %llu, %u writers: %llu records, %llu bytes, %llu aborted, "
-           "%llu guards repaired, %llu waits: all there, in order\n",
+           "%llu guards repaired, %llu waits, %llu bytes on vigils: all there, in order\n",
            (unsigned long long)run.seed, run.writers, (unsigned long long)run.seen.records,
            (unsigned long long)run.seen.bytes, (unsigned long long)run.seen.aborted,
-           (unsigned long long)run.repaired, (unsigned long long)run.waits);
+           (unsigned long long)run.repaired, (unsigned long long)run.waits, (unsigned long long)run.on_vigils);
 }
 
 int main(int argc, char **argv)
@@ -486,6 +516,7 @@ int main(int argc, char **argv)
 
     take_arguments(argc, argv);
     map_region();
+    map_file();
     for (unsigned group = 0; group < GROUPS; group++)
         run.next_seq[group] = 1;
     atomic_store(&run.busy_writers, (int)run.writers);

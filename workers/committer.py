@@ -26,7 +26,7 @@ from logstore.workers.last_step import LastStep
 from logstore.workers.segments import Segments
 from logstore.workers.stalls import Stall
 
-EXTENT: Final = 1 << 20  # writers that wait for room go on after each extent, so not too much
+EXTENT: Final = LAYOUT["EXTENT"]
 MARK_INTERVAL_S: Final = 0.1
 NAP_S: Final = 0.001
 NAPS_FOR_S: Final = 0.05  # after the last work; then the next append has to wake us
@@ -219,12 +219,26 @@ class Committer:
         if state in (State.FULL, State.FAILED):
             time.sleep(role.RETRY_S)
             return
+        if self._keep_vigil(state):
+            return
         mode, timeout_s = self._how_to_sleep()
         now = time.monotonic()
         paused = mode is Mode.SLEEPING and now - self._last_work_s >= NAPS_FOR_S
         if paused and state == State.RUNNING and not self._blocked and self._unmarked():
             self._mark(now)  # the last records before a pause are found by time, too
         ring.idle(False, mode, self._stopped_at, state, timeout_s)
+
+    def _keep_vigil(self, state: int) -> bool:
+        """Write what somebody waits for, without Python; tell whether to look for work again."""
+        if self._segments is None:
+            return False
+        ring = self._ring
+        before = ring.load(LAYOUT["written"])
+        more = ring.keep_writing(self._stopped_at, state, *self._segments.place())
+        written = ring.load(LAYOUT["written"])
+        if written > before:
+            self._went_on(written)
+        return more or written > before
 
     def _unmarked(self) -> bool:
         """Tell whether everything is drained and the newest mark is not the end of it."""

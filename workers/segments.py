@@ -124,6 +124,12 @@ class Segments:
         offset = SEGMENT_HEADER_SIZE + lsn - self._active.header.base_lsn
         self._directory.write(self._active.fd, extent, offset)
 
+    def place(self) -> tuple[int, int, int]:
+        """Return where C writes: a descriptor or -1, the LSN at its offset 0, where it is full."""
+        fd = self._active.fd if self._directory.direct else -1
+        origin = self._active.header.base_lsn - SEGMENT_HEADER_SIZE
+        return fd, origin, origin + self._identity.segment_size
+
     def rotate(self, lsn: int) -> bool:
         """Begin the next segment at `lsn`, or wait a moment if the disk is too far behind.
 

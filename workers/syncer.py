@@ -120,11 +120,30 @@ class Syncer:
         ring = self._ring
         if self._client.state == State.FAILED:
             time.sleep(0.1)
+        elif self._keep_vigil():
+            return
         elif ring.load(LAYOUT["written"]) > ring.load(LAYOUT["synced"]):
             rest_s = self._last_sync_s + self._interval_s - time.monotonic()
             ring.idle(True, Mode.NAPPING, 0, self._client.state, max(rest_s, 0.0))
         else:
             ring.idle(True, Mode.SLEEPING, 0, self._client.state, DEEP_SLEEP_S)
+
+    def _keep_vigil(self) -> bool:
+        """Sync what somebody waits for, without Python; tell whether to look for work again."""
+        ring = self._ring
+        plain = len(self._segments) == 1 and self._names_durable and self._directory.direct
+        fd = self._segments[0].fd if plain else -1
+        before = ring.load(LAYOUT["synced"])
+        try:
+            more = ring.keep_syncing(self._client.state, fd, self._first + 1)
+        except OSError as error:
+            name = segment_name(self._segments[0].base_lsn)
+            role.fail(ring, "fdatasync", error, self._directory.path / name)
+            return True
+        moved = ring.load(LAYOUT["synced"]) > before
+        if moved:
+            self._last_sync_s = time.monotonic()
+        return more or moved
 
     def finished(self) -> bool:
         """Tell whether the log is closed, or nobody needs it."""

@@ -73,6 +73,8 @@ PyObject *ring_next_boundary(RingObject *self, PyObject *lsn);
 PyObject *ring_discard(RingObject *self, PyObject *args);
 PyObject *ring_advance(RingObject *self, PyObject *args);
 PyObject *ring_idle(RingObject *self, PyObject *args);
+PyObject *ring_keep_writing(RingObject *self, PyObject *args);
+PyObject *ring_keep_syncing(RingObject *self, PyObject *args);
 PyObject *ring_sound(RingObject *self, PyObject *unused);
 PyObject *ring_count_drain(RingObject *self, PyObject *bytes);
 PyObject *ring_count_sync(RingObject *self, PyObject *args);

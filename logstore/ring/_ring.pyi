@@ -193,6 +193,35 @@ class Ring:
     ) -> None:
         """Sleep in `mode` until there is work, the state is no longer `state`, or time is up."""
 
+    def keep_writing(self, blocked_lsn: int, state: int, fd: int, origin: int, end: int, /) -> bool:
+        """Keep the committer's vigil: write to `fd` while somebody waits for a quick disk.
+
+        Args:
+            blocked_lsn: Where its walk stopped.
+            state: Another one ends the vigil.
+            fd: The active segment; -1 to only look for work.
+            origin: The LSN at offset 0 of the segment.
+            end: Where the segment is full, as an LSN.
+
+        Returns:
+            Whether there is something for the worker's step; it may sleep otherwise.
+        """
+
+    def keep_syncing(self, state: int, fd: int, segments: int, /) -> bool:
+        """Keep the syncer's vigil: sync `fd` while somebody waits for a quick disk.
+
+        Args:
+            state: Another one ends the vigil.
+            fd: The only file with bytes that are not durable; -1 to only look for work.
+            segments: How many segments have been begun so far.
+
+        Returns:
+            Whether there is something for the worker's step; it may sleep otherwise.
+
+        Raises:
+            OSError: The disk refused. Nothing may be synced any more.
+        """
+
     def sound(self) -> bool:
         """Tell whether the words of the region can all be true; `complaint` says what is wrong."""
 

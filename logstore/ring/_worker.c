@@ -1,4 +1,6 @@
 /* The Python face, the workers' part: the committer's walk, advancing watermarks, idling, repair. */
+#include <errno.h>
+
 #include "ring/_ring.h"
 
 /* walk(from_lsn, most, verify) -> (to, stop, at, owner) */
@@ -88,6 +90,40 @@ PyObject *ring_idle(RingObject *self, PyObject *args)
     if (PyErr_CheckSignals() < 0)
         return NULL;
     Py_RETURN_NONE;
+}
+
+/* keep_writing(blocked_lsn, state, fd, origin, end) -> is there something for the step? */
+PyObject *ring_keep_writing(RingObject *self, PyObject *args)
+{
+    struct ls_file file;
+    unsigned long long blocked_lsn, state, origin, end;
+    int more;
+    if (!PyArg_ParseTuple(args, "KKiKK", &blocked_lsn, &state, &file.fd, &origin, &end))
+        return NULL;
+    file.origin = origin;
+    file.end = end;
+    Py_BEGIN_ALLOW_THREADS
+    more = ls_keep_writing(&self->ring, &file, blocked_lsn, state);
+    Py_END_ALLOW_THREADS
+    return PyBool_FromLong(more);
+}
+
+/* keep_syncing(state, fd, segments) -> is there something for the step? OSError if the disk refused. */
+PyObject *ring_keep_syncing(RingObject *self, PyObject *args)
+{
+    unsigned long long state, segments;
+    int fd, more, number;
+    if (!PyArg_ParseTuple(args, "KiK", &state, &fd, &segments))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    more = ls_keep_syncing(&self->ring, fd, segments, state);
+    number = errno;
+    Py_END_ALLOW_THREADS
+    if (more < 0) {
+        errno = number;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return PyBool_FromLong(more);
 }
 
 /* sound() -> can the words of the region all be true? */

@@ -36,6 +36,7 @@
 #define LS_BUCKETS 48u
 #define LS_SEGMENT_SLOTS 64u
 #define LS_TRANSACTIONS 4096u
+#define LS_EXTENT UINT64_C(1048576) /* writers that wait for room go on after each, so not too much */
 #define LS_EAGER_NS UINT64_C(500000000) /* how long one follower's wait keeps naps away */
 #define LS_HEADER_ALIGN 65536u /* a multiple of every page size we run on */
 #define LS_LINE 128            /* two cache lines: the neighbour is prefetched */
@@ -288,6 +289,15 @@ void ls_wake_worker(_Atomic uint32_t *mode);
 void ls_wake_classes(_Atomic uint64_t *watermark, uint64_t from, uint64_t to);
 void ls_change_state(struct ls_ring *ring, enum ls_state state);
 void ls_set_state(struct ls_ring *ring, enum ls_state state);
+
+/* idling.c */
+struct ls_file { /* what a worker may write itself; fd -1: nothing */
+    int fd;
+    uint64_t origin; /* the LSN at offset 0 */
+    uint64_t end;    /* no frame reaches beyond this LSN */
+};
+int ls_keep_writing(struct ls_ring *ring, const struct ls_file *file, uint64_t blocked_lsn, uint64_t state);
+int ls_keep_syncing(struct ls_ring *ring, int fd, uint64_t segments, uint64_t state);
 enum ls_status ls_committer_idle(struct ls_ring *ring, enum ls_mode mode, uint64_t blocked_lsn,
                                  uint64_t state, uint64_t deadline_ns);
 enum ls_status ls_syncer_idle(struct ls_ring *ring, enum ls_mode mode, uint64_t state,

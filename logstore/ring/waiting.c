@@ -1,4 +1,4 @@
-/* Sleeping and waking: futexes on the watermarks and on the workers' modes.
+/* Waiting and waking: futexes on the watermarks and on the workers' modes.
  *
  * Who waits for a watermark sleeps on its low 32 bits, in one of 32 classes chosen by the LSN waited
  * for, so that an advance wakes those it covers and not the rest.  A waiter needs only to read the
@@ -10,7 +10,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,8 +17,6 @@
 #include "ring/ring.h"
 
 enum { CLASS_SHIFT = 9 };                       /* a class spans 512 bytes of log */
-#define QUICK_SYNC_NS UINT64_C(250000)          /* a disk this quick is worth looking for work awake */
-#define HAND_OVER_NS UINT64_C(50000)            /* from a writer's demand to `written`, at most */
 
 uint64_t ls_now_ns(void)
 {
@@ -185,90 +182,4 @@ void ls_set_state(struct ls_ring *ring, enum ls_state state)
     futex_wake(&region->synced, INT32_MAX, UINT32_MAX);
     ls_wake_worker(&region->committer_mode);
     ls_wake_worker(&region->syncer_mode);
-}
-
-/* Sleep in `mode` until woken or the deadline, unless `ready` work or a new state is there already.
- * The mode was stored before the caller looked: whoever adds work after that look sees the mode. */
-static enum ls_status idle(struct ls_ring *ring, _Atomic uint32_t *word, enum ls_mode mode, int ready,
-                           uint64_t state, uint64_t deadline_ns)
-{
-    enum ls_status status = LS_OK;
-    if (!ready && atomic_load_explicit(&ring->region->state, memory_order_seq_cst) == state)
-        status = futex_wait(word, mode, deadline_ns, UINT32_MAX);
-    atomic_store_explicit(word, LS_AWAKE, memory_order_relaxed);
-    return status;
-}
-
-/* Does somebody wait until what lies at `lsn` is durable? */
-static int demanded(const struct ls_region *region, uint64_t lsn)
-{
-    return atomic_load_explicit(&region->sync_request, memory_order_relaxed) > lsn;
-}
-
-static int committer_ready(const struct ls_ring *ring, enum ls_mode mode, uint64_t blocked_lsn)
-{
-    const struct ls_region *region = ring->region;
-    uint64_t word;
-    if (atomic_load_explicit(&region->head, memory_order_acquire) <= blocked_lsn ||
-        (mode == LS_NAPPING && !demanded(region, blocked_lsn)))
-        return 0;
-    word = atomic_load_explicit(ls_frame_atomic_word(ls_frame_at(ring, blocked_lsn)),
-                                memory_order_acquire);
-    return !((uint32_t)word & LS_IN_FLIGHT);
-}
-
-static int syncer_ready(const struct ls_region *region, enum ls_mode mode)
-{
-    uint64_t synced = atomic_load_explicit(&region->synced, memory_order_relaxed);
-    return atomic_load_explicit(&region->written, memory_order_acquire) > synced &&
-           (mode != LS_NAPPING || demanded(region, synced));
-}
-
-/* How long to look for work before sleeping.  On a quick disk, waking an idle core costs as much as a
- * sync.  So while somebody waits for the disk, the committer stays up for as long as the sync takes,
- * because the next record comes right after it, and the syncer until that record is written.  It
- * yields between two looks: whoever has work to do takes the core. */
-static uint64_t vigil_ns(const struct ls_region *region, int is_syncer)
-{
-    uint64_t sync_ns = atomic_load_explicit(&region->sync_recent_ns, memory_order_relaxed);
-    if (sync_ns > QUICK_SYNC_NS ||
-        !demanded(region, atomic_load_explicit(&region->synced, memory_order_relaxed)))
-        return 0;
-    return is_syncer ? HAND_OVER_NS : sync_ns + sync_ns / 2 + HAND_OVER_NS;
-}
-
-/* The committer has nothing to do: its walk stopped at `blocked_lsn` (the head, or a frame in flight). */
-enum ls_status ls_committer_idle(struct ls_ring *ring, enum ls_mode mode, uint64_t blocked_lsn,
-                                 uint64_t state, uint64_t deadline_ns)
-{
-    struct ls_region *region = ring->region;
-    uint64_t vigil = vigil_ns(region, 0);
-    uint64_t half_full = blocked_lsn + ring->capacity / 2;
-
-    for (uint64_t until = ls_now_ns() + vigil; vigil && ls_now_ns() < until; sched_yield())
-        if (committer_ready(ring, LS_NAPPING, blocked_lsn) ||
-            atomic_load_explicit(&region->head, memory_order_relaxed) > half_full ||
-            atomic_load_explicit(&region->state, memory_order_relaxed) != state)
-            return LS_OK;
-    atomic_store_explicit(&region->committer_mode, mode, memory_order_relaxed);
-    /* Pairs with: the fences in ring_bell and ls_demand. */
-    atomic_thread_fence(memory_order_seq_cst);
-    return idle(ring, &region->committer_mode, mode, committer_ready(ring, mode, blocked_lsn), state,
-                deadline_ns);
-}
-
-enum ls_status ls_syncer_idle(struct ls_ring *ring, enum ls_mode mode, uint64_t state,
-                              uint64_t deadline_ns)
-{
-    struct ls_region *region = ring->region;
-    uint64_t vigil = vigil_ns(region, 1);
-
-    for (uint64_t until = ls_now_ns() + vigil; vigil && ls_now_ns() < until; sched_yield())
-        if (syncer_ready(region, LS_NAPPING) ||
-            atomic_load_explicit(&region->state, memory_order_relaxed) != state)
-            return LS_OK;
-    atomic_store_explicit(&region->syncer_mode, mode, memory_order_relaxed);
-    /* Pairs with: the fences in ls_advance_written and ls_demand. */
-    atomic_thread_fence(memory_order_seq_cst);
-    return idle(ring, &region->syncer_mode, mode, syncer_ready(region, mode), state, deadline_ns);
 }

@@ -10,6 +10,7 @@ import pytest
 
 from logstore import Log, Record
 from tests.conftest import Serve
+from tests.crash.test_vigil_points_crash import IN_A_VIGIL
 from tests.fail_points import IN_FLIGHT, IN_GUARD, FailPoints, points_in_c
 from tests.oracle import Oracle
 from tests.service import Service
@@ -68,7 +69,8 @@ def small(serve: Serve) -> Callable[[], Service]:
 
 
 def test_every_point_of_the_ring_is_tried_by_one_of_these_tests() -> None:
-    assert points_in_c() == {*IN_AN_APPEND, *ELSEWHERE, *OF_A_REVERT}
+    of_a_vigil = {point for _, point in IN_A_VIGIL}
+    assert points_in_c() == {*IN_AN_APPEND, *ELSEWHERE, *OF_A_REVERT, *of_a_vigil}
 
 
 @pytest.mark.parametrize("size", [0, 1, WRAPPING, RING // 4 - 32])

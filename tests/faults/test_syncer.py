@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from logstore.files import Directory
 from logstore.ring import slots
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
-from logstore.ring.layout import SYNCER, State
+from logstore.ring.failure import failure
+from logstore.ring.layout import SYNCER, Level, State
 from logstore.segments.segment import segment_name
 from logstore.workers.syncer import Syncer
 from tests.faults.scene import Scene
@@ -129,3 +133,24 @@ def test_a_sync_that_failed_is_never_tried_again(scene: Scene) -> None:
     assert not scene.syncer.step()
     assert len(scene.faults.fired) == 1
     assert (scene.state, scene.synced) == (State.FAILED, synced)
+
+
+def test_a_sync_that_the_disk_refuses_on_the_vigil_fails_the_log(scene: Scene) -> None:
+    drained(scene, 10)
+    scene.settle()
+    drained(scene, 10)
+    assert isinstance(scene.syncer, Syncer)
+    assert scene.log is not None
+    ring = scene.log._client.ring
+    assert not ring.poll(Level.SYNCED, scene.synced, 0.0)  # somebody waits for a quick disk
+    ring.store(LAYOUT["sync_recent_ns"], 100_000)
+    synced, fd = scene.synced, scene.syncer._segments[0].fd
+    pipe = os.pipe()
+    os.dup2(pipe[0], fd)  # what cannot be synced has the segment's place
+    scene.syncer.idle()
+    for end in pipe:
+        os.close(end)
+    assert (scene.state, scene.synced) == (State.FAILED, synced)
+    path, stage, number = failure(ring)
+    assert (path.name, stage, number) == (segment_name(4096), "fdatasync", errno.EINVAL)
+    assert not scene.syncer.step()

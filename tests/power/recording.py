@@ -78,6 +78,7 @@ class Trace:
 class Recording(Directory):
     """The recording half; the other base class does the work."""
 
+    direct = False
     trace: Trace
     _ids: dict[str, int]
     _files: dict[int, int]

@@ -141,6 +141,7 @@ def _break_this_process() -> None:
     for name in MODULES:
         __import__(name)
         sys.modules[name].os = faulty  # type: ignore[attr-defined]
+    sys.modules["logstore.files"].Directory.direct = False
 
 
 if __name__ == "sitecustomize" and "LOGSTORE_FAULT" in os.environ:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 
 from logstore import status
 from logstore.ring import slots
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
-from logstore.ring.layout import BUCKETS, SEGMENT_SLOTS, Level, Mode, State
+from logstore.ring.layout import BUCKETS, SEGMENT_SLOTS
 from tests.ring.bench import RING, Bench
 
 
@@ -103,77 +102,6 @@ def test_attaching_and_leaving_ring_the_supervisors_bell(bench: Bench) -> None:
     client.close()
     assert bench.ring.await_knock(rung, 5.0) == rung + 1
     assert bench.ring.await_knock(rung + 1, 0.02) == rung + 1
-
-
-def test_a_new_state_wakes_an_idle_worker(bench: Bench) -> None:
-    ended = threading.Event()
-
-    def idle() -> None:
-        bench.ring.idle(False, LAYOUT["SLEEPING"], bench.load("head"), State.RUNNING, 20.0)
-        ended.set()
-
-    thread = threading.Thread(target=idle)
-    thread.start()
-    bench.ring.set_state(State.DRAINING)
-    assert ended.wait(5)
-    thread.join()
-
-
-def test_an_append_wakes_a_sleeping_committer(bench: Bench, client: Client) -> None:
-    ended = threading.Event()
-
-    def idle() -> None:
-        bench.ring.idle(False, LAYOUT["SLEEPING"], bench.load("head"), State.RUNNING, 20.0)
-        ended.set()
-
-    thread = threading.Thread(target=idle)
-    thread.start()
-    client.ring.append(b"work")
-    assert ended.wait(5)
-    thread.join()
-    assert len(bench.drain()) == 1
-
-
-def test_work_that_came_before_the_sleep_is_not_slept_over(bench: Bench, client: Client) -> None:
-    before = bench.load("head")
-    lsn = client.ring.append(b"work")  # nobody sleeps: it wakes nobody
-    began = time.monotonic()
-    bench.ring.idle(False, Mode.SLEEPING, before, State.RUNNING, 5.0)
-    assert client.ring.poll(Level.SYNCED, lsn, 0.0) is False
-    bench.ring.advance(Level.WRITTEN, bench.load("head"))
-    bench.ring.idle(True, Mode.NAPPING, 0, State.RUNNING, 5.0)
-    assert time.monotonic() - began < 2.0
-
-
-def test_a_waiter_for_the_disk_wakes_the_syncer_before_its_bytes_are_written(
-    bench: Bench, client: Client
-) -> None:
-    lsn = client.ring.append(b"urgent")
-    bench.ring.store(LAYOUT["syncer_mode"], Mode.SLEEPING)
-    assert not client.ring.poll(Level.SYNCED, lsn, 0.0)
-    assert bench.load("written") <= lsn
-    assert bench.load("syncer_mode") == Mode.AWAKE
-
-
-def test_a_committer_stays_awake_for_a_quick_disk_and_sleeps_for_a_slow_one(
-    bench: Bench, client: Client
-) -> None:
-    before = bench.load("head")
-    lsn = client.ring.append(b"urgent")
-    assert not client.ring.poll(Level.SYNCED, lsn, 0.0)
-    for sync_ns, mode in ((100_000, Mode.SLEEPING), (10_000_000, Mode.AWAKE)):
-        bench.ring.store(LAYOUT["sync_recent_ns"], sync_ns)
-        bench.ring.store(LAYOUT["committer_mode"], Mode.SLEEPING)  # whoever idles ends AWAKE
-        bench.ring.idle(False, Mode.NAPPING, before, State.RUNNING, 20.0)
-        assert bench.load("committer_mode") == mode, "it published a mode, or it did not"
-
-
-def test_nobody_stays_awake_for_long(bench: Bench, client: Client) -> None:
-    bench.ring.store(LAYOUT["sync_recent_ns"], 100_000)
-    assert not client.ring.poll(Level.SYNCED, bench.load("head"), 0.0)
-    bench.ring.store(LAYOUT["committer_mode"], Mode.SLEEPING)
-    bench.ring.idle(False, Mode.SLEEPING, bench.load("head"), State.RUNNING, 0.01)
-    assert bench.load("committer_mode") == Mode.AWAKE, "it slept, and time was up"
 
 
 def test_the_recent_time_of_a_sync_follows_the_disk(bench: Bench) -> None:

@@ -8,6 +8,9 @@ from tools.planted.bug import Bug, Edit
 
 _RING: Final = "logstore/ring/ring.c"
 _GUARD: Final = "logstore/ring/guard.c"
+_IDLING: Final = "logstore/ring/idling.c"
+_IDLE: Final = "tests/ring/test_idling.py::"
+_TELL_WRITTEN: Final = "    ls_advance_written(ring, extent.to);\n"
 _WAITING: Final = "logstore/ring/waiting.c"
 _HEAD: Final = (
     "    /* This one store is the reservation.  Pairs with: the acquire of head in ls_walk. */\n"
@@ -125,12 +128,65 @@ RING: Final = (
     Bug(
         "sleep-without-a-second-look",
         "The committer goes to sleep on work that came as it was about to.",
-        ("tests/ring/test_statistics.py::test_work_that_came_before_the_sleep_is_not_slept_over",),
+        ("tests/ring/test_idling.py::test_work_that_came_before_the_sleep_is_not_slept_over",),
         (
             Edit(
-                _WAITING,
-                "committer_ready(ring, mode, blocked_lsn), state,\n",
-                "0, state,\n",
+                _IDLING,
+                "committer_ready(ring, mode, blocked_lsn), state, deadline_ns",
+                "0, state, deadline_ns",
+            ),
+        ),
+    ),
+    Bug(
+        "vigil-tells-before-it-writes",
+        "On the vigil a record counts as written when the write is only about to come.",
+        (f"{_IDLE}test_what_is_out_of_the_ordinary_is_left_to_the_committers_step[read-only]",),
+        (
+            Edit(_IDLING, _TELL_WRITTEN, ""),
+            Edit(_IDLING, '    LS_POINT("vigil.published");\n', _TELL_WRITTEN),
+        ),
+    ),
+    Bug(
+        "vigil-writes-behind-the-segment",
+        "On the vigil a batch that does not fit the segment is written all the same.",
+        (f"{_IDLE}test_a_batch_that_does_not_fit_the_segment_is_left_to_the_step",),
+        (Edit(_IDLING, " || extent.to - from > room)\n", ")\n"),),
+    ),
+    Bug(
+        "vigil-believes-a-refused-sync",
+        "On the vigil what fdatasync returns is not looked at.",
+        (f"{_IDLE}test_a_sync_that_the_disk_refuses_is_told_and_its_intent_stays",),
+        (
+            Edit(
+                _IDLING,
+                "    if (fdatasync(fd) != 0)\n        return 0;\n",
+                "    (void)!fdatasync(fd);\n",
+            ),
+        ),
+    ),
+    Bug(
+        "vigil-syncs-one-file-of-two",
+        "On the vigil bytes count as synced that lie in a segment begun meanwhile.",
+        (f"{_IDLE}test_what_is_out_of_the_ordinary_is_left_to_the_syncers_step[new segment]",),
+        (
+            Edit(
+                _IDLING,
+                "(&region->segment_count, memory_order_acquire) != segments",
+                "(&region->segment_count, memory_order_acquire) < segments",
+            ),
+        ),
+    ),
+    Bug(
+        "vigil-goes-on-after-a-refused-sync",
+        "The syncer hears on its vigil that the disk refused, and the log goes on.",
+        (
+            "tests/faults/test_syncer.py::test_a_sync_that_the_disk_refuses_on_the_vigil_fails_the_log",
+        ),
+        (
+            Edit(
+                "workers/syncer.py",
+                '            role.fail(ring, "fdatasync", error, self._directory.path / name)\n',
+                "            del name, error\n",
             ),
         ),
     ),

@@ -1,0 +1,75 @@
+"""A worker dies on the vigil that it keeps for a quick disk, exactly at a point."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.conftest import Serve
+from tests.crash.load import LARGEST, RING, WRAPPING, Load
+from tests.fail_points import FailPoints
+from tests.oracle import Oracle
+from tests.service import SHM
+
+pytestmark = pytest.mark.crash
+
+IN_A_VIGIL: Final = (
+    ("committer", "vigil.published"),
+    ("committer", "vigil.file"),
+    ("syncer", "vigil.intent"),
+    ("syncer", "vigil.synced"),
+)
+SILENCE_S: Final = 2.0
+
+
+@pytest.fixture
+def quick_place(places: Iterator[Path]) -> Iterator[Path]:
+    """Return a place on the quickest disk there is, so that every sync is worth a vigil."""
+    place = SHM / next(places).name
+    yield place
+    shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.mark.parametrize("sizes", ["0-900", str(WRAPPING), str(LARGEST)])
+@pytest.mark.parametrize(("role", "point"), IN_A_VIGIL)
+def test_a_worker_dies_on_its_vigil_and_everybody_goes_on(
+    role: str,
+    point: str,
+    sizes: str,
+    quick_place: Path,
+    serve: Serve,
+    oracle: Oracle,
+    armed: FailPoints,
+    tmp_path: Path,
+) -> None:
+    once = tmp_path / "once"
+    service = serve(
+        quick_place,
+        segment_size=1 << 18,
+        ring_size=RING,
+        environment=armed.arm(point, role=role, once=once),
+    )
+    with service.attach() as log:
+        load = Load(log, oracle, sizes)
+        turns = 0
+        while once.exists():
+            load.turn()
+            turns += 1
+            assert turns < 5000, "the point is never reached"
+        for _ in range(20):
+            load.turn()
+        load.end()
+        counters = log.status().counters
+    assert counters[f"{role}_restarts"] == 1
+    oracle.until_all_told()
+    assert max(map(oracle.longest_silence_s, (1, 2))) < SILENCE_S
+    records = service.read_all()
+    oracle.check(records)
+    assert service.stop() == 0
+    service.start()
+    assert service.read_all() == records
+    assert service.stop() == 0

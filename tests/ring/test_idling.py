@@ -1,0 +1,243 @@
+"""How the workers pass the time: asleep until there is work, or on a vigil that does it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from logstore.format import SEGMENT_HEADER_SIZE
+from logstore.lsn import FIRST_LSN
+from logstore.ring import slots
+from logstore.ring._ring import LAYOUT
+from logstore.ring.client import Client
+from logstore.ring.layout import Level, Mode, State
+from tests.ring.bench import Bench
+
+ORIGIN = FIRST_LSN - SEGMENT_HEADER_SIZE
+END = FIRST_LSN + (1 << 20)
+QUICK_NS = 100_000
+SLOW_NS = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Vigil:
+    """A bench whose one segment is a file, and whose disk has been quick so far."""
+
+    bench: Bench
+    client: Client
+    path: Path
+    fd: int
+
+    def demand(self, size: int = 100) -> int:
+        """Append a record whose writer waits for the disk; return its LSN."""
+        lsn = self.client.ring.append(bytes([7]) * size)
+        assert not self.client.ring.poll(Level.SYNCED, lsn, 0.0)
+        return lsn
+
+    def write(self, *, fd: int | None = None, end: int = END, at: int | None = None) -> bool:
+        """Keep the committer's vigil."""
+        stopped_at = self.bench.load("written") if at is None else at
+        where = self.fd if fd is None else fd
+        return self.bench.ring.keep_writing(stopped_at, State.RUNNING, where, ORIGIN, end)
+
+    def sync(self, *, fd: int | None = None, segments: int = 1) -> bool:
+        """Keep the syncer's vigil."""
+        where = self.fd if fd is None else fd
+        return self.bench.ring.keep_syncing(State.RUNNING, where, segments)
+
+    def in_file(self, lsn: int, size: int) -> bytes:
+        """Return what the segment has from an LSN on."""
+        return self.path.read_bytes()[lsn - ORIGIN :][:size]
+
+    def in_ring(self, lsn: int, size: int) -> bytes:
+        """Return what the ring has from an LSN on."""
+        start = lsn & (self.bench.ring.capacity - 1)
+        with memoryview(self.bench.ring) as view:
+            return bytes(view[start : start + size])
+
+    def marks(self) -> tuple[int, int, int]:
+        """Return published, written, synced."""
+        return (self.bench.load("published"), self.bench.load("written"), self.bench.load("synced"))
+
+
+@pytest.fixture
+def vigil(bench: Bench, client: Client, tmp_path: Path) -> Iterator[Vigil]:
+    path = tmp_path / "segment"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT)
+    slots.push(bench.ring, FIRST_LSN)
+    bench.ring.store(LAYOUT["sync_recent_ns"], QUICK_NS)
+    yield Vigil(bench, client, path, fd)
+    os.close(fd)
+
+
+def test_a_new_state_wakes_an_idle_worker(bench: Bench) -> None:
+    ended = threading.Event()
+
+    def idle() -> None:
+        bench.ring.idle(False, LAYOUT["SLEEPING"], bench.load("head"), State.RUNNING, 20.0)
+        ended.set()
+
+    thread = threading.Thread(target=idle)
+    thread.start()
+    bench.ring.set_state(State.DRAINING)
+    assert ended.wait(5)
+    thread.join()
+
+
+def test_an_append_wakes_a_sleeping_committer(bench: Bench, client: Client) -> None:
+    ended = threading.Event()
+
+    def idle() -> None:
+        bench.ring.idle(False, LAYOUT["SLEEPING"], bench.load("head"), State.RUNNING, 20.0)
+        ended.set()
+
+    thread = threading.Thread(target=idle)
+    thread.start()
+    client.ring.append(b"work")
+    assert ended.wait(5)
+    thread.join()
+    assert len(bench.drain()) == 1
+
+
+def test_work_that_came_before_the_sleep_is_not_slept_over(bench: Bench, client: Client) -> None:
+    before = bench.load("head")
+    lsn = client.ring.append(b"work")  # nobody sleeps: it wakes nobody
+    began = time.monotonic()
+    bench.ring.idle(False, Mode.SLEEPING, before, State.RUNNING, 5.0)
+    assert client.ring.poll(Level.SYNCED, lsn, 0.0) is False
+    bench.ring.advance(Level.WRITTEN, bench.load("head"))
+    bench.ring.idle(True, Mode.NAPPING, 0, State.RUNNING, 5.0)
+    assert time.monotonic() - began < 2.0
+
+
+def test_a_waiter_for_the_disk_wakes_the_syncer_before_its_bytes_are_written(
+    bench: Bench, client: Client
+) -> None:
+    lsn = client.ring.append(b"urgent")
+    bench.ring.store(LAYOUT["syncer_mode"], Mode.SLEEPING)
+    assert not client.ring.poll(Level.SYNCED, lsn, 0.0)
+    assert bench.load("written") <= lsn
+    assert bench.load("syncer_mode") == Mode.AWAKE
+
+
+def test_what_somebody_waits_for_is_written_on_the_vigil_and_not_synced(vigil: Vigil) -> None:
+    lsn = vigil.demand()
+    assert vigil.write() is False, "nothing else was there to do"
+    end = vigil.bench.load("head")
+    assert vigil.marks() == (end, end, lsn)
+    assert vigil.in_file(lsn, end - lsn) == vigil.in_ring(lsn, end - lsn)
+    assert (vigil.bench.load("drains"), vigil.bench.load("drain_bytes")) == (1, end - lsn)
+
+
+def test_what_is_written_is_synced_on_the_vigil(vigil: Vigil) -> None:
+    lsn = vigil.demand()
+    vigil.write()
+    assert vigil.sync() is False, "nothing else was there to do"
+    assert vigil.client.ring.poll(Level.SYNCED, lsn, 0.0)
+    end = vigil.bench.load("head")
+    assert vigil.marks() == (end, end, end)
+    assert vigil.bench.load("sync_intent") == 0
+    assert (vigil.bench.load("syncs"), vigil.bench.load("sync_bytes")) == (1, end - lsn)
+
+
+def test_a_vigil_goes_on_with_the_next_record(vigil: Vigil) -> None:
+    vigil.bench.ring.store(LAYOUT["sync_recent_ns"], 240_000)
+    ended = threading.Event()
+    most = 0
+
+    def drain() -> None:
+        nonlocal most
+        while not ended.is_set():
+            before = vigil.bench.load("drains")
+            vigil.write()
+            most = max(most, vigil.bench.load("drains") - before)
+
+    thread = threading.Thread(target=drain)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while most < 3 and time.monotonic() < deadline:
+        vigil.client.ring.wait(Level.WRITTEN, vigil.demand(), 10.0)
+        vigil.bench.ring.advance(Level.SYNCED, vigil.bench.load("written"))
+    ended.set()
+    thread.join()
+    assert most >= 3, "records of one vigil"
+
+
+def test_no_vigil_is_kept_for_a_slow_disk_or_for_nobody(vigil: Vigil) -> None:
+    vigil.client.ring.append(b"nobody waits")
+    before = vigil.marks()
+    assert (vigil.write(), vigil.sync()) == (False, False)
+    vigil.demand()
+    vigil.bench.ring.store(LAYOUT["sync_recent_ns"], SLOW_NS)
+    assert (vigil.write(), vigil.sync()) == (False, False)
+    assert vigil.marks() == before
+
+
+def test_nobody_keeps_a_vigil_for_long(vigil: Vigil) -> None:
+    vigil.demand()
+    head = vigil.bench.load("head")
+    assert not vigil.client.ring.poll(Level.SYNCED, head, 0.0)
+    began = time.monotonic()
+    assert vigil.write(at=head) is False
+    assert vigil.sync() is False
+    assert time.monotonic() - began < 1.0
+
+
+@pytest.mark.parametrize("case", ["no file", "read-only", "full", "other state", "damaged"])
+def test_what_is_out_of_the_ordinary_is_left_to_the_committers_step(
+    vigil: Vigil, case: str
+) -> None:
+    lsn = vigil.demand()
+    read_only = os.open(vigil.path, os.O_RDONLY)
+    if case == "other state":
+        vigil.bench.ring.set_state(State.DRAINING)
+    if case == "damaged":
+        vigil.bench.ring.store(LAYOUT["start"], lsn + 8)
+    fd = {"no file": -1, "read-only": read_only}.get(case, vigil.fd)
+    assert vigil.write(fd=fd, end=lsn + 8 if case == "full" else END) is True
+    os.close(read_only)
+    assert vigil.bench.load("written") == lsn
+    assert vigil.in_file(lsn, 1) == b""
+
+
+def test_a_batch_that_does_not_fit_the_segment_is_left_to_the_step(vigil: Vigil) -> None:
+    lsn = vigil.client.ring.append_many([bytes(100), bytes(100)])[0]
+    assert not vigil.client.ring.poll(Level.SYNCED, lsn, 0.0)
+    assert vigil.write(end=vigil.bench.load("head") - 8) is True
+    assert vigil.bench.load("written") == lsn
+
+
+@pytest.mark.parametrize("case", ["no file", "new segment", "other state", "damaged"])
+def test_what_is_out_of_the_ordinary_is_left_to_the_syncers_step(vigil: Vigil, case: str) -> None:
+    lsn = vigil.demand()
+    vigil.write()
+    if case == "other state":
+        vigil.bench.ring.set_state(State.DRAINING)
+    if case == "damaged":
+        vigil.bench.ring.store(LAYOUT["start"], lsn + 8)
+    if case == "new segment":
+        slots.push(vigil.bench.ring, vigil.bench.load("written"))
+    assert vigil.sync(fd=-1 if case == "no file" else None) is True
+    assert vigil.bench.load("synced") == lsn
+    assert vigil.bench.load("sync_intent") == 0
+
+
+def test_a_sync_that_the_disk_refuses_is_told_and_its_intent_stays(vigil: Vigil) -> None:
+    lsn = vigil.demand()
+    vigil.write()
+    reader, writer = os.pipe()  # what cannot be synced
+    with pytest.raises(OSError) as raised:  # noqa: PT011 (the errno is what matters)
+        vigil.sync(fd=reader)
+    os.close(reader)
+    os.close(writer)
+    assert raised.value.errno == errno.EINVAL
+    assert vigil.bench.load("synced") == lsn
+    assert vigil.bench.load("sync_intent") == vigil.bench.load("written")
+    assert vigil.bench.load("syncs") == 0
