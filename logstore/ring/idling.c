@@ -116,8 +116,9 @@ static int sync_file(struct ls_ring *ring, int fd, uint64_t segments)
         return 0;
     atomic_store_explicit(&region->sync_intent, to, memory_order_seq_cst);
     LS_POINT("vigil.intent");
-    if (fdatasync(fd) != 0)
-        return 0;
+    while (fdatasync(fd) != 0)
+        if (errno != EINTR) /* a signal: nothing has been refused yet, as Python's call sees it too */
+            return 0;
     LS_POINT("vigil.synced");
     ls_advance_synced(ring, to);
     ls_count_sync(ring, to - from, ls_now_ns() - began);

@@ -159,8 +159,8 @@ RING: Final = (
         (
             Edit(
                 _IDLING,
-                "    if (fdatasync(fd) != 0)\n        return 0;\n",
-                "    (void)!fdatasync(fd);\n",
+                "    while (fdatasync(fd) != 0)\n",
+                "    while (fdatasync(fd) != 0 && errno == EINTR)\n",
             ),
         ),
     ),
