@@ -22,8 +22,8 @@ $(STAMP): $(COMPILED) tools/make_venv.sh
 demo: $(STAMP) ## the main job on real input: 4 writers, two kills, every line compared (DEMO_ARGS=...)
 	@$(PY) -m logstore.cli demo $(DEMO_ARGS)
 
-test: $(STAMP) ## the tests, but for the long runs (PYTEST_ARGS=...)
-	@$(PY) -m pytest -m "not slow" $(PYTEST_ARGS)
+test: $(STAMP) ## the tests, but for the long runs, a file on each core (PYTEST_ARGS=...)
+	@$(PY) -m pytest -m "not slow" -n auto --maxprocesses 8 --dist loadfile $(PYTEST_ARGS)
 
 check: $(STAMP) ## format, lint, floors, sizes, types, stubs, fast tests: about a minute
 	@$(PY) tools/check.py
