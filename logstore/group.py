@@ -55,7 +55,7 @@ class Group(Writer):
     """
 
     def __init__(self, log: Log, name: str, number: int) -> None:
-        self.log = log
+        self.log = self._parent = log
         self.name = name
         self.id = self._group_id = number
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from logstore.errors import InvalidArgument
 from logstore.lsn import Durability, require_durability
 from logstore.reservation import Reservation
-from logstore.ring._ring import Ring
+from logstore.ring._ring import Appender
 from logstore.ring.layout import Level
 from logstore.timeouts import Countdown, require_timeout
 
@@ -22,46 +22,13 @@ LEVELS: Final[dict[str, Level]] = {
 }
 
 
-class Writer:
+class Writer(Appender):
     """The appending calls, for the group `_group_id` of the log behind `_ring`."""
 
-    _ring: Ring
-    _group_id: int = 0
-
-    def append(
-        self,
-        payload: ReadableBuffer,
-        *,
-        durability: Durability = "ring",
-        timeout: float | None = None,
-    ) -> int:
-        """Append one record and return its LSN.
-
-        On return the record survives the death of any process, and with `durability` "written" or
-        "synced" is in the page cache or on disk. Blocks while the ring is full, and for the
-        durability asked for. Any thread of any process may call it at any time.
-
-        Args:
-            payload: Any contiguous buffer, empty too; its bytes are copied before return.
-            durability: "ring", "written" or "synced".
-            timeout: Seconds for all of it; None waits for ever.
-
-        Raises:
-            RingFull: No room until the time-out; nothing was appended.
-            RecordTooLarge: Larger than a quarter of the ring; nothing was appended.
-            Timeout: Appended, but not as durable as asked for by then: `wait` for it again.
-            DiskFull: The disk is full and so is the ring; nothing was appended.
-            SyncFailed: The disk failed; what is on it is known only after recovery.
-            NotRunning, Closed, ReadOnly: The log takes no appends from here.
-            TypeError: `payload` is no buffer.
-        """
-        if durability == "ring" and timeout is None:
-            return self._ring.append(payload, None, self._group_id)
-        return self._append_durably(payload, durability, timeout)
-
-    def _append_durably(
+    def _append_as(
         self, payload: ReadableBuffer, durability: Durability, timeout: float | None
     ) -> int:
+        """Append in another case than the plain one, which C does; see `Appender.append`."""
         require_durability(durability)
         left = Countdown(timeout)
         lsn = self._ring.append(payload, left(), self._group_id)

@@ -387,16 +387,18 @@ static PyMethodDef module_methods[] = {
     {0},
 };
 
+PyTypeObject *ring_type;
+
 static int add_types(PyObject *module)
 {
-    PyObject *ring = PyType_FromSpec(&ring_spec);
+    ring_type = (PyTypeObject *)PyType_FromSpec(&ring_spec);
     slot_type = (PyTypeObject *)PyType_FromSpec(&slot_spec);
     delivery_type = (PyTypeObject *)PyType_FromSpec(&delivery_spec);
-    if (ring == NULL || slot_type == NULL || delivery_type == NULL)
+    if (ring_type == NULL || slot_type == NULL || delivery_type == NULL)
         return -1;
-    if (PyModule_AddObjectRef(module, "Slot", (PyObject *)slot_type) < 0)
+    if (PyModule_AddObjectRef(module, "Slot", (PyObject *)slot_type) < 0 || add_appender(module) < 0)
         return -1;
-    return PyModule_AddObject(module, "Ring", ring);
+    return PyModule_AddObjectRef(module, "Ring", (PyObject *)ring_type);
 }
 
 static struct PyModuleDef module_definition = {

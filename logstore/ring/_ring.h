@@ -87,6 +87,9 @@ PyObject *ring_knock(RingObject *self, PyObject *unused);
 PyObject *ring_await_knock(RingObject *self, PyObject *args);
 
 PyObject *layout_dict(void);
+PyObject *append_to(RingObject *self, PyObject *payload, uint16_t group);
+int add_appender(PyObject *module);
+extern PyTypeObject *ring_type;
 extern PyTypeObject *slot_type;
 extern PyTypeObject *delivery_type;
 

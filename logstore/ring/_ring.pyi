@@ -1,7 +1,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar, final
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
+
+from logstore.lsn import Durability
 
 _T = TypeVar("_T")
 
@@ -34,6 +36,48 @@ class Slot:
 
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, buffer: memoryview, /) -> None: ...
+
+@disjoint_base
+class Appender:
+    """The `append` of a log and of its groups; the plain case makes no Python frame.
+
+    Attributes:
+        _ring: The log's mapping, or what stands in its place: then `_append_as` is called instead.
+        _parent: For a group: its log, whose `_ring` it takes.
+        _group_id: To which group.
+    """
+
+    _ring: Ring
+    _parent: Appender
+    _group_id: int
+
+    def append(
+        self,
+        payload: Buffer,
+        *,
+        durability: Durability = "ring",
+        timeout: float | None = None,
+    ) -> int:
+        """Append one record and return its LSN.
+
+        On return the record survives the death of any process, and with `durability` "written" or
+        "synced" is in the page cache or on disk. Blocks while the ring is full, and for the
+        durability asked for. Any thread of any process may call it at any time.
+
+        Args:
+            payload: Any contiguous buffer, empty too; its bytes are copied before return.
+            durability: "ring", "written" or "synced".
+            timeout: Seconds for all of it; None waits for ever.
+
+        Raises:
+            RingFull: No room until the time-out; nothing was appended.
+            RecordTooLarge: Larger than a quarter of the ring; nothing was appended.
+            Timeout: Appended, but not as durable as asked for by then: `wait` for it again.
+            DiskFull: The disk is full and so is the ring; nothing was appended.
+            SyncFailed: The disk failed; what is on it is known only after recovery.
+            NotRunning, Closed, ReadOnly: The log takes no appends from here.
+            TypeError: `payload` is no buffer.
+        """
 
 @final
 class Ring:

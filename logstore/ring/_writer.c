@@ -140,29 +140,42 @@ int check_arguments(Py_ssize_t nargs, const char *name)
     return -1;
 }
 
-/* append(payload, timeout=None, group=0, kind=DATA, unreverted_since=0) -> lsn */
-PyObject *ring_append(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
+static PyObject *append(RingObject *self, PyObject *object, const struct options *options)
 {
     struct payload payload;
-    struct options options;
     struct ls_request want;
     struct ls_slot slot;
     int failed;
 
-    if (check_arguments(nargs, "append") < 0 || take_options(args + 1, nargs - 1, &options) < 0 ||
-        take_payload(args[0], &payload) < 0)
+    if (take_payload(object, &payload) < 0)
         return NULL;
     want = (struct ls_request){.span = ls_span(payload.length),
                                .bytes = payload.length,
-                               .records = takes_seq(options.kind),
-                               .group = options.group,
-                               .kind = options.kind,
-                               .unreverted_since = options.unreverted_since};
-    failed = reserve_ring(self, &want, &slot, options.timeout);
+                               .records = takes_seq(options->kind),
+                               .group = options->group,
+                               .kind = options->kind,
+                               .unreverted_since = options->unreverted_since};
+    failed = reserve_ring(self, &want, &slot, options->timeout);
     if (!failed)
         fill(self, &slot, &payload);
     drop_payload(&payload);
     return failed ? NULL : PyLong_FromUnsignedLongLong(slot.lsn);
+}
+
+/* Append a record to a group; waits for room as long as it takes. */
+PyObject *append_to(RingObject *self, PyObject *payload, uint16_t group)
+{
+    struct options options = {.timeout = Py_None, .group = group, .kind = LS_DATA};
+    return append(self, payload, &options);
+}
+
+/* append(payload, timeout=None, group=0, kind=DATA, unreverted_since=0) -> lsn */
+PyObject *ring_append(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    struct options options;
+    if (check_arguments(nargs, "append") < 0 || take_options(args + 1, nargs - 1, &options) < 0)
+        return NULL;
+    return append(self, args[0], &options);
 }
 
 /* append_part(payload, timeout, group, transaction) -> (lsn, seq); 0: this is the first part. */
