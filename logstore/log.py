@@ -15,7 +15,7 @@ from logstore.lsn import Durability, Watermarks, require_durability, require_lsn
 from logstore.pins import Holder, holders
 from logstore.reads import Reads
 from logstore.ring import groups
-from logstore.ring._ring import LAYOUT
+from logstore.ring._ring import LAYOUT, Waiter
 from logstore.ring.layout import WATERMARKS, Level
 from logstore.timeouts import require_timeout
 from logstore.transaction import Transaction
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from logstore.aio import AsyncLog
 
 
-class Log(Consuming, Reads, Writer):
+class Log(Consuming, Reads, Writer, Waiter):
     """One process's handle on a running log.
 
     Threads may share it. A forked child may go on using it: its first call attaches anew. A
@@ -73,19 +73,8 @@ class Log(Consuming, Reads, Writer):
 
     # Waiting.
 
-    def wait(
-        self, lsn: int, durability: Durability = "synced", timeout: float | None = None
-    ) -> None:
-        """Block until the record at `lsn`, and every one before it, is as durable as asked for.
-
-        Raises:
-            Timeout: Not yet; waiting again is right.
-            InvalidLSN: No record can be there, or none was appended there yet.
-            DiskFull: It cannot get there until there is room; it is safe in shared memory.
-            SyncFailed, NotRunning, Closed: It will not get there in this run of the service.
-        """
-        if timeout is None and durability == "synced" and self._ring.passed(lsn):
-            return  # who keeps many records in flight comes here for most of them
+    def _wait_for(self, lsn: int, durability: Durability, timeout: float | None) -> None:
+        """Wait where it is not plain that the record is durable; see `Waiter.wait`."""
         require_durability(durability)
         self._require_appended(lsn)
         self._ring.wait(LEVELS[durability], lsn, require_timeout(timeout))

@@ -1,4 +1,4 @@
-/* The Python face, `append` itself: of a log and of a group, without a Python frame in the plain case. */
+/* The Python face, `append` of a log and of a group and `wait` of a log: no Python frame in the plain case. */
 #include "ring/_ring.h"
 
 #include <structmember.h>
@@ -14,38 +14,90 @@ typedef struct appender {
 
 static PyTypeObject *appender_type;
 
-/* append(payload, *, durability, timeout): take the two by name; NULL stands for what is not given. */
-static int take_named(PyObject *const *values, PyObject *names, PyObject **durability, PyObject **timeout)
+/* A call's arguments: payload or lsn, durability, timeout. */
+enum { FIRST, DURABILITY, TIMEOUT, ARGUMENTS };
+struct call {
+    const char *function;
+    const char *names[ARGUMENTS];
+    Py_ssize_t positional; /* how many may be given without a name */
+    PyObject *values[ARGUMENTS]; /* borrowed; NULL: not given */
+};
+
+static int take_named(struct call *call, PyObject *name, PyObject *value)
 {
-    for (Py_ssize_t i = 0; i < PyTuple_Size(names); i++) {
-        PyObject *name = PyTuple_GetItem(names, i);
-        if (PyUnicode_CompareWithASCIIString(name, "durability") == 0) {
-            *durability = values[i];
-        } else if (PyUnicode_CompareWithASCIIString(name, "timeout") == 0) {
-            *timeout = values[i];
-        } else {
-            PyErr_Format(PyExc_TypeError, "append() got an unexpected keyword argument '%U'", name);
+    for (int i = 0; i < ARGUMENTS; i++) {
+        if (PyUnicode_CompareWithASCIIString(name, call->names[i]) != 0)
+            continue;
+        if (call->values[i] != NULL) {
+            PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument '%U'", call->function, name);
             return -1;
         }
+        call->values[i] = value;
+        return 0;
+    }
+    PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", call->function, name);
+    return -1;
+}
+
+static int take_arguments(struct call *call, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
+{
+    if (nargs > call->positional) {
+        PyErr_Format(PyExc_TypeError, "%s() takes %zd positional argument%s but %zd were given", call->function,
+                     call->positional, call->positional == 1 ? "" : "s", nargs);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < nargs; i++)
+        call->values[i] = args[i];
+    for (Py_ssize_t i = 0; names != NULL && i < PyTuple_Size(names); i++)
+        if (take_named(call, PyTuple_GetItem(names, i), args[nargs + i]) < 0)
+            return -1;
+    if (call->values[FIRST] == NULL) {
+        PyErr_Format(PyExc_TypeError, "%s() missing 1 required argument: '%s'", call->function,
+                     call->names[FIRST]);
+        return -1;
     }
     return 0;
+}
+
+/* Is this the plain case: nothing but the first argument, and a ring that is one? */
+static int is_plain(const struct call *call, PyObject *ring)
+{
+    return call->values[DURABILITY] == NULL && call->values[TIMEOUT] == NULL && ring != NULL &&
+           Py_TYPE(ring) == ring_type;
+}
+
+/* Call the method that sees to every other case. */
+static PyObject *call_python(AppenderObject *self, const char *method, const struct call *call,
+                             const char *durability)
+{
+    PyObject *timeout = call->values[TIMEOUT] ? call->values[TIMEOUT] : Py_None;
+    if (call->values[DURABILITY] == NULL)
+        return PyObject_CallMethod((PyObject *)self, method, "OsO", call->values[FIRST], durability, timeout);
+    return PyObject_CallMethod((PyObject *)self, method, "OOO", call->values[FIRST], call->values[DURABILITY],
+                               timeout);
 }
 
 static PyObject *append(AppenderObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
     PyObject *ring = self->parent ? self->parent->ring : self->ring;
-    PyObject *durability = NULL, *timeout = Py_None;
+    struct call call = {"append", {"payload", "durability", "timeout"}, 1, {NULL}};
 
-    if (nargs != 1)
-        return PyErr_Format(PyExc_TypeError,
-                            "append() takes 1 positional argument, the payload, but %zd were given", nargs);
-    if (names != NULL && take_named(args + 1, names, &durability, &timeout) < 0)
+    if (take_arguments(&call, args, nargs, names) < 0)
         return NULL;
-    if (durability == NULL && timeout == Py_None && ring != NULL && Py_TYPE(ring) == ring_type)
-        return append_to((RingObject *)ring, args[0], self->group);
-    if (durability == NULL)
-        return PyObject_CallMethod((PyObject *)self, "_append_as", "OsO", args[0], "ring", timeout);
-    return PyObject_CallMethod((PyObject *)self, "_append_as", "OOO", args[0], durability, timeout);
+    if (is_plain(&call, ring))
+        return append_to((RingObject *)ring, call.values[FIRST], self->group);
+    return call_python(self, "_append_as", &call, "ring");
+}
+
+static PyObject *wait_for(AppenderObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
+{
+    struct call call = {"wait", {"lsn", "durability", "timeout"}, 3, {NULL}};
+
+    if (take_arguments(&call, args, nargs, names) < 0)
+        return NULL;
+    if (is_plain(&call, self->ring) && passed((RingObject *)self->ring, call.values[FIRST]))
+        Py_RETURN_NONE;
+    return call_python(self, "_wait_for", &call, "synced");
 }
 
 static int appender_set_parent(AppenderObject *self, PyObject *parent, void *unused)
@@ -113,10 +165,23 @@ PyDoc_STRVAR(
     "    NotRunning, Closed, ReadOnly: The log takes no appends from here.\n"
     "    TypeError: `payload` is no buffer.\n");
 
-static PyMethodDef appender_methods[] = {
-    {"append", (PyCFunction)(void (*)(void))append, METH_FASTCALL | METH_KEYWORDS, append_doc},
-    {0},
-};
+PyDoc_STRVAR(
+    wait_doc,
+    "wait($self, lsn, durability='synced', timeout=None)\n"
+    "--\n"
+    "\n"
+    "Block until the record at `lsn`, and every one before it, is as durable as asked for.\n"
+    "\n"
+    "Raises:\n"
+    "    Timeout: Not yet; waiting again is right.\n"
+    "    InvalidLSN: No record can be there, or none was appended there yet.\n"
+    "    DiskFull: It cannot get there until there is room; it is safe in shared memory.\n"
+    "    SyncFailed, NotRunning, Closed: It will not get there in this run of the service.\n");
+
+#define NAMED(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL | METH_KEYWORDS
+
+static PyMethodDef appender_methods[] = {{"append", NAMED(append), append_doc}, {0}};
+static PyMethodDef waiter_methods[] = {{"wait", NAMED(wait_for), wait_doc}, {0}};
 
 static PyMemberDef appender_members[] = {
     {"_ring", T_OBJECT_EX, offsetof(AppenderObject, ring), 0, NULL},
@@ -147,8 +212,25 @@ static PyType_Spec appender_spec = {
     .slots = appender_slots,
 };
 
-int add_appender(PyObject *module)
+static PyType_Slot waiter_slots[] = {
+    {Py_tp_methods, waiter_methods},
+    {Py_tp_doc, "Appends to a log and waits for it; see _ring.pyi."},
+    {0, NULL},
+};
+
+static PyType_Spec waiter_spec = {
+    .name = "logstore.ring._ring.Waiter",
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .slots = waiter_slots,
+};
+
+int add_appenders(PyObject *module)
 {
+    PyObject *waiter;
+
     appender_type = (PyTypeObject *)PyType_FromSpec(&appender_spec);
-    return appender_type == NULL ? -1 : PyModule_AddObjectRef(module, "Appender", (PyObject *)appender_type);
+    if (appender_type == NULL || PyModule_AddObjectRef(module, "Appender", (PyObject *)appender_type) < 0)
+        return -1;
+    waiter = PyType_FromSpecWithBases(&waiter_spec, (PyObject *)appender_type);
+    return waiter == NULL ? -1 : PyModule_AddObject(module, "Waiter", waiter);
 }

@@ -340,7 +340,6 @@ static PyGetSetDef ring_getset[] = {
 #define NONE(name) {#name, (PyCFunction)(void (*)(void))ring_##name, METH_NOARGS, NULL}
 
 static PyMethodDef ring_methods[] = {
-    ONE(passed),
     FAST(append),       FAST(append_many),
     FAST(append_part),  ARGS(revert),       ARGS(swap),         ARGS(add), FAST(offer),        FAST(reserve),
     FAST(wait),         FAST(poll),        NONE(close),        ONE(bind),
@@ -396,7 +395,7 @@ static int add_types(PyObject *module)
     delivery_type = (PyTypeObject *)PyType_FromSpec(&delivery_spec);
     if (ring_type == NULL || slot_type == NULL || delivery_type == NULL)
         return -1;
-    if (PyModule_AddObjectRef(module, "Slot", (PyObject *)slot_type) < 0 || add_appender(module) < 0)
+    if (PyModule_AddObjectRef(module, "Slot", (PyObject *)slot_type) < 0 || add_appenders(module) < 0)
         return -1;
     return PyModule_AddObjectRef(module, "Ring", (PyObject *)ring_type);
 }

@@ -63,7 +63,6 @@ PyObject *ring_offer_slot(RingObject *self, PyObject *args);
 PyObject *ring_offer(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_reserve(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_deliver(RingObject *self, PyObject *args);
-PyObject *ring_passed(RingObject *self, PyObject *lsn);
 PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 PyObject *ring_poll(RingObject *self, PyObject *const *args, Py_ssize_t nargs);
 
@@ -88,7 +87,8 @@ PyObject *ring_await_knock(RingObject *self, PyObject *args);
 
 PyObject *layout_dict(void);
 PyObject *append_to(RingObject *self, PyObject *payload, uint16_t group);
-int add_appender(PyObject *module);
+int passed(RingObject *self, PyObject *lsn);
+int add_appenders(PyObject *module);
 extern PyTypeObject *ring_type;
 extern PyTypeObject *slot_type;
 extern PyTypeObject *delivery_type;

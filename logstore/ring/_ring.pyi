@@ -79,6 +79,21 @@ class Appender:
             TypeError: `payload` is no buffer.
         """
 
+class Waiter(Appender):
+    """What a log has beside; not plain is what goes to `_wait_for`."""
+
+    def wait(
+        self, lsn: int, durability: Durability = "synced", timeout: float | None = None
+    ) -> None:
+        """Block until the record at `lsn`, and every one before it, is as durable as asked for.
+
+        Raises:
+            Timeout: Not yet; waiting again is right.
+            InvalidLSN: No record can be there, or none was appended there yet.
+            DiskFull: It cannot get there until there is room; it is safe in shared memory.
+            SyncFailed, NotRunning, Closed: It will not get there in this run of the service.
+        """
+
 @final
 class Ring:
     """One process's mapping of a region. Threads may share it; a forked child must not use it.
@@ -193,9 +208,6 @@ class Ring:
         self, size: int, timeout: float | None = None, group: int = 0, kind: int = 1, /
     ) -> Slot:
         """Reserve room for a payload of exactly `size` bytes."""
-
-    def passed(self, lsn: int, /) -> bool:
-        """Tell whether the record at `lsn` is durable already; False if `lsn` makes no sense."""
 
     def wait(self, level: int, lsn: int, timeout: float | None = None, /) -> None:
         """Sleep until the watermark of `level` exceeds `lsn`."""

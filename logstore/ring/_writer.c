@@ -354,23 +354,23 @@ static void ask_ahead(RingObject *self, uint64_t lsn)
     ls_demand(&self->ring, LS_LEVEL_SYNCED, head - 1);
 }
 
-/* passed(lsn) -> is the record at `lsn` durable already, and is nothing reverted?  Raises nothing: what
- * makes no sense is False. */
-PyObject *ring_passed(RingObject *self, PyObject *lsn)
+/* Is the record at `lsn` durable already, and is nothing reverted?  Raises nothing: what makes no sense is
+ * not.  Who keeps many records in flight comes here for most of them. */
+int passed(RingObject *self, PyObject *lsn)
 {
     unsigned long long at;
     if (self->closed || !PyLong_CheckExact(lsn))
-        Py_RETURN_FALSE;
+        return 0;
     at = PyLong_AsUnsignedLongLong(lsn);
     if (at % LS_ALIGNMENT != 0 || PyErr_Occurred()) {
         PyErr_Clear();
-        Py_RETURN_FALSE;
+        return 0;
     }
     if (!ls_passed(&self->ring, LS_LEVEL_SYNCED, at) ||
         atomic_load_explicit(&self->ring.region->newest_revert_lsn, memory_order_acquire) != 0)
-        Py_RETURN_FALSE;
+        return 0;
     ask_ahead(self, at);
-    Py_RETURN_TRUE;
+    return 1;
 }
 
 /* wait(level, lsn, timeout=None): until the watermark of `level` exceeds lsn. */
