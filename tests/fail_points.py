@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import re
 import shlex
 import shutil
@@ -84,4 +85,5 @@ def build(tree: Path) -> FailPoints:
     command = command_for(module, target, ["-DLOGSTORE_FAIL_POINTS", "-Werror"])
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{shlex.join(command)}\n{done.stderr}"
+    assert compileall.compile_dir(tree, quiet=1)  # or each process would do so again
     return FailPoints(tree)
