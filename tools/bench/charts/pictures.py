@@ -52,8 +52,9 @@ def durable_by_writers(results: Results) -> Figure | None:
     style.plain_ticks(axes.xaxis, counts, [f"{x:.0f}" for x in counts])
     axes.set_xlabel("writer processes")
     axes.set_xlim(0.9, counts[-1] * 1.06)
-    axes.yaxis.set_major_formatter(lambda value, _: style.amount(value))
     axes.minorticks_off()
+    rates = style.round_values(y for points in lines.values() for _, y, *_ in points)
+    style.plain_ticks(axes.yaxis, rates, [style.amount(rate) for rate in rates])
     last = counts[-1]
     ends = [(_ended(store, points, last), style.COLOURS[store], points[-1][1])
             for store, points in lines.items()]  # fmt: skip
@@ -64,8 +65,8 @@ def durable_by_writers(results: Results) -> Figure | None:
 def _ended(store: str, points: list[tuple[float, float, float, float]], last: float) -> str:
     name = style.NAMES[store]
     if store == "raw":
-        name = "own file each, fdatasync"
-    return name if points[-1][0] == last else f"{name} (one process)"
+        name = "own files, fdatasync"
+    return name if points[-1][0] == last else f"{name} (1 process)"
 
 
 def by_size(results: Results) -> Figure | None:

@@ -53,7 +53,7 @@ def new(title: str, subtitle: str) -> tuple[Figure, Axes]:
         }
     )
     figure, axes = import_module("matplotlib.pyplot").subplots(figsize=_SIZE)
-    figure.subplots_adjust(left=0.1, right=0.8, top=0.82, bottom=0.13)
+    figure.subplots_adjust(left=0.1, right=0.79, top=0.82, bottom=0.13)
     figure.text(0.02, 0.94, title, fontsize=13, fontweight="bold")
     figure.text(0.02, 0.885, subtitle, fontsize=9, color=_FAINT)
     for side in ("top", "right"):
@@ -117,6 +117,13 @@ def name_ends(axes: Axes, ends: Iterable[tuple[str, str, float]]) -> None:
 def plain_ticks(axis: Axis, values: Sequence[float], texts: Sequence[str]) -> None:
     """Put ticks at values, with texts."""
     axis.set_ticks(list(values), labels=list(texts))
+
+
+def round_values(values: Iterable[float]) -> list[float]:
+    """Return the 1, 2 and 5 times powers of ten that lie among values, for a short log scale."""
+    given = sorted(values)
+    tens = [10.0**power for power in range(-3, 12)]
+    return [d * ten for ten in tens for d in (1, 2, 5) if given[0] <= d * ten <= given[-1]]
 
 
 def amount(value: float) -> str:
