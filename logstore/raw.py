@@ -138,6 +138,10 @@ class RawReader:
         self._client.pin(key, floor)
         try:
             yield from reader.chunks_back(limit, floor, self.names(), kinds=kinds, copy=copy)
+        except NotFound:
+            # As above: what had been judged before the pin was there is gone, and all before it.
+            if self._ring.load(LAYOUT["start"]) <= floor:
+                raise
         finally:
             self._client.pin(key, None)
             reader.close()

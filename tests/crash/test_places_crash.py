@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 import pytest
 
 import logstore
 from logstore.errors import NotFound, Timeout
+from logstore.segments.backward import blocks_back
 from tests.conftest import Serve
 from tests.consuming import payloads, saved
 from tests.fail_points import FailPoints, until_fired
@@ -131,6 +132,25 @@ def test_a_cursor_keeps_what_a_killed_committer_had_given_up(judged: Judged) -> 
     assert errors == []
     with judged.log.cursor("c") as cursor:
         assert numbers(payloads(cursor)) == [*range(INSIDE, COUNT)]
+
+
+def test_who_reads_backwards_comes_to_the_end_of_what_is_left(
+    judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found_and_dropped(*words: Any) -> Iterator[tuple[int, int]]:  # noqa: ANN401 (as they are)
+        for block in blocks_back(*words):
+            if block[0] <= judged.lsns[0]:
+                assert judged.meanwhile(lambda other: None, judged.goes_on) == []
+            yield block
+
+    monkeypatch.setattr("logstore.segments.reader.blocks_back", found_and_dropped)
+    found = numbers([bytes(record.payload) for record in judged.log.read(reverse=True)])
+    monkeypatch.undo()
+    left = numbers([bytes(record.payload) for record in judged.log.read()])
+    assert found == [*range(COUNT - 1, left[0] - 1, -1)], (
+        "those in the middle were there until then"
+    )
+    assert 0 < left[0] <= 30
 
 
 def test_compaction_is_put_off_while_a_cursor_is_given_its_place(serve: Serve) -> None:
