@@ -100,6 +100,8 @@ class RawReader:
                 self._client.pin(key, position)
                 # Compaction may have looked at the pins before it was there.
                 position = max(position, self._ring.load(LAYOUT["start"]))
+                if position >= limit:
+                    return  # all of it is gone
                 on_file = min(limit, self._ring.load(LAYOUT["written"]))
                 # Order: the limit before the names: a group's name is there before its records.
                 names = self.names()

@@ -151,6 +151,23 @@ def test_who_reads_backwards_comes_to_the_end_of_what_is_left(
     assert found == [*range(COUNT - 1, found[-1] - 1, -1)]
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_who_has_not_begun_to_read_what_is_all_gone_reads_nothing(
+    reverse: bool, serve: Serve
+) -> None:
+    service = serve(segment_size=1 << 14, ring_size=1 << 16)
+    with service.attach() as log:
+        log.append(b"", durability="synced")
+        records = log.read(reverse=reverse)
+        for _ in range(60):
+            log.append(bytes(1000))
+        log.group("default").checkpoint(up_to=61)
+        log.sync()
+        log.compact(timeout=10.0)
+        assert log.watermarks().start > 4096 + 32
+        assert list(records) == []
+
+
 def test_compaction_is_put_off_while_a_cursor_is_given_its_place(serve: Serve) -> None:
     service = serve(segment_size=1 << 14, ring_size=1 << 16)
     with service.attach() as log, service.attach() as other:

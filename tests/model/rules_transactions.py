@@ -85,9 +85,11 @@ class Transacting(LogMachine):
             lsn = self.party(who).do(Party.revert, from_lsn)
         except NotFound:
             assert self.is_gone(from_lsn)
-        except InvalidArgument:
+        except InvalidArgument as error:
             # In a segment that was dropped nobody can tell what lay before the place.
-            assert refused is None or self.is_dropped(from_lsn)
+            places = {place: one.row.lsn for place, one in self.model.by_seq.items()}
+            known = f"{error}; {from_lsn}; {self.model.said}; {places}; {self.segments()}"
+            assert refused is None or self.is_dropped(from_lsn), known
         else:
             assert not refused
             self.model.revert(from_lsn, lsn)
