@@ -77,10 +77,10 @@ def fail(service: Service, appender: Appender, number: int) -> None:
     with service.attach() as log:
         while appender.n < number - 1:
             appender.append(log)
-        synced = log.watermarks().synced
         error = appender.is_refused(log)
         assert error.errno == errno.EIO, error
         assert error.path is not None
+        synced = log.watermarks().synced  # of a clock reading, it may be, that came just before
         for role in ("syncer", "committer"):
             service.until_restarted(role, service.kill(role))
             appender.is_refused(log)
