@@ -189,7 +189,9 @@ class Finder:
             index = self.segments.index(self._base_at(lsn))
         here = index.groups.get(group)
         if here is None or not here.first_seq:
-            return self._last_seq_before(index.base_lsn, group) + 1
+            # A footer knows what came before its segment, which may have been dropped meanwhile.
+            before = here.last_seq if here is not None else 0
+            return (before or self._last_seq_before(index.base_lsn, group)) + 1
         if lsn <= index.base_lsn:
             return here.first_seq
         points = here.points

@@ -184,6 +184,21 @@ def test_a_revert_is_not_refused_because_something_has_come_to_nothing(
     assert payloads(log.read()) == [b"kept"]
 
 
+def test_a_revert_is_not_refused_because_of_what_was_checkpointed_and_dropped_before_it(
+    serve: Serve,
+) -> None:
+    with serve(segment_size=1 << 14, ring_size=1 << 16).attach() as log:
+        log.group("orders").append_many([b"1", b"2"])
+        lsns = [log.append(bytes(1000)) for _ in range(60)]
+        log.group("orders").checkpoint(up_to=2)
+        log.group("default").checkpoint(up_to=20)
+        log.sync()
+        log.compact(timeout=10.0)
+        assert lsns[0] < log.watermarks().start < lsns[20]
+        log.revert(lsns[20])
+        assert len(list(log.read())) <= 20
+
+
 @pytest.mark.parametrize("how", ["running", "stopped", "killed"])
 def test_a_revert_below_a_checkpoint_is_refused_whatever_came_to_nothing_since(
     how: str, service: Service

@@ -190,6 +190,20 @@ def test_the_first_seq_is_looked_for_in_segments_begun_since_the_last_time(seale
     assert finder.first_seq_from(1, log.end_lsn) == 5
 
 
+def test_the_first_seq_is_known_although_all_that_came_before_was_dropped() -> None:
+    log = _log()
+    for payload in (b"1", b"2"):
+        log.put(payload, group=1)
+    log.seal()
+    first = log.manifest.sealed[0]
+    log.begin()
+    lsn = log.put(b"other", group=5)
+    log.seal()
+    log.begin()
+    log.directory.unlink(segment_name(first.base_lsn))
+    assert _finder(log).first_seq_from(1, lsn) == 3
+
+
 @pytest.mark.parametrize("sealed", [True, False])
 def test_the_first_seq_from_a_position_on(sealed: bool) -> None:
     log, where = _filled(3, 400)
