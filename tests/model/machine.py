@@ -16,6 +16,7 @@ from tests.model.retention import Place, note_dropped
 from tests.model.services import Services, discard
 from tests.programs.party import Party
 from tests.programs.rows import Row
+from tests.service import until
 
 RINGS: Final = (64 << 10, 256 << 10)
 SEGMENT: Final = 16 << 10
@@ -45,6 +46,7 @@ class LogMachine(RuleBasedStateMachine):
         self.cursors: dict[str, Place] = {}
         self.seen: list[tuple[int, int]] = []
         self.ends: dict[int, int] = {}
+        self.going: set[int] = set()  # dropped by a compaction, and there still
         self.numbers = 0
         self.steps_since_fault = 0
         self.is_ready = False
@@ -97,12 +99,21 @@ class LogMachine(RuleBasedStateMachine):
         assert manifest is not None
         self.ends |= {one.base_lsn: one.end_lsn for one in manifest.sealed}
         left = [one.base_lsn for one in manifest.sealed]
-        going = [base for base in bases if left and base < left[-1]]
-        found = sorted({*left, *going})
+        self.going = {base for base in bases if left and base < left[-1]} - {*left}
+        found = sorted({*left, *self.going})
         return [
             (base, self.ends.get(base, behind))
             for base, behind in zip(found, [*found[1:], 0], strict=False)
         ]
+
+    def until_nothing_is_going(self) -> None:
+        """Wait until what a compaction that was killed had dropped is gone."""
+
+        def gone() -> bool:
+            self.segments()
+            return not self.going
+
+        until(gone, "the segments are unlinked that a killed compaction had dropped")
 
     def is_dropped(self, lsn: int) -> bool:
         """Tell whether the segment with an LSN was dropped from the middle, or the beginning."""

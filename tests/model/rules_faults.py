@@ -36,6 +36,7 @@ class Failing(Reading, Consuming):
         if how == "adopted":
             self.service.kill_all()
             self.service.start()  # the two are attached: nothing of theirs is lost
+            self.until_nothing_is_going()
             return
         if how == "killed":
             self.service.kill_all()
@@ -46,5 +47,6 @@ class Failing(Reading, Consuming):
             assert self.service.stop() == 0
         self.model.service_ended()
         self.service.start()
+        self.until_nothing_is_going()
         self.here.party.attach()
         self.let_go(saved="here", killed="there")
