@@ -293,8 +293,5 @@ def _make(place: Path, mode: int) -> None:
             continue  # Another process made it meanwhile; its mode is that process's business.
         if folder == place:
             folder.chmod(mode)
-        parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
+        with Directory.open(folder.parent, create=False) as parent:
+            parent.sync()

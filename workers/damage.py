@@ -6,6 +6,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from logstore.disk_errors import reading
 from logstore.errors import Corruption, LogstoreError
 from logstore.files import Directory
 from logstore.options import Options, Recovery
@@ -34,7 +35,7 @@ def mended_manifest(directory: Directory, lock: LockFile, options: Options) -> M
     """
     try:
         found = manifests.load(directory)
-        if found is None and bases_of(directory.names()):
+        if found is None and _has_segments(directory):
             raise Corruption("there are segments but no MANIFEST", path=directory.path)
     except Corruption as error:
         if options.recovery == "strict":
@@ -44,6 +45,11 @@ def mended_manifest(directory: Directory, lock: LockFile, options: Options) -> M
         _repair(directory, 0, options)
         found = manifests.load(directory)
     return found
+
+
+def _has_segments(directory: Directory) -> bool:
+    with reading("the data directory"):
+        return bool(bases_of(directory.names()))
 
 
 def recover_or_repair(

@@ -215,7 +215,7 @@ class Consuming(LogMachine):
         place.reverts = self.model.newest_revert_lsn
         self._note_saved()
 
-    @precondition(lambda self: any(place.delivered for place in self.cursors.values()))
+    @precondition(lambda self: any(p.holder and p.delivered for p in self.cursors.values()))
     @rule(choice=which, at=which, last=st.booleans())
     def advance_cursor(self, choice: int, at: int, last: bool) -> None:
         """Be done with something; what is left comes from the new position on."""
