@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import pytest
@@ -29,9 +29,9 @@ SILENCE_S: Final = 2.0
 @pytest.fixture
 def quick_place(places: Iterator[Path]) -> Iterator[Path]:
     """Return a place on the quickest disk there is, so that every sync is worth a vigil."""
-    place = SHM / next(places).name
-    yield place
-    shutil.rmtree(place, ignore_errors=True)
+    name = next(places).name
+    with TemporaryDirectory(prefix=f"{name}-", dir=SHM) as where:  # its messages lie beside it
+        yield Path(where) / name
 
 
 @pytest.mark.parametrize("sizes", ["0-900", str(WRAPPING), str(LARGEST)])
