@@ -65,8 +65,7 @@ def machine(
         started.close()
 
 
-# Open: of eleven runs one failed, and what it had found was not seen; until that is understood it
-# runs with the slow ones, where it may be red.
+# With the slow ones until the long form below has passed: both find what depends on the moment.
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.timeout(900)  # a failure is made smaller, which takes a while
