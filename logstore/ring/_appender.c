@@ -81,12 +81,16 @@ static PyObject *append(AppenderObject *self, PyObject *const *args, Py_ssize_t 
 {
     PyObject *ring = self->parent ? self->parent->ring : self->ring;
     struct call call = {"append", {"payload", "durability", "timeout"}, 1, {NULL}};
+    PyObject *lsn;
 
     if (take_arguments(&call, args, nargs, names) < 0)
         return NULL;
-    if (is_plain(&call, ring))
-        return append_to((RingObject *)ring, call.values[FIRST], self->group);
-    return call_python(self, "_append_as", &call, "ring");
+    if (!is_plain(&call, ring))
+        return call_python(self, "_append_as", &call, "ring");
+    Py_INCREF(ring); /* it may wait without the GIL, and somebody put another ring in its place */
+    lsn = append_to((RingObject *)ring, call.values[FIRST], self->group);
+    Py_DECREF(ring);
+    return lsn;
 }
 
 static PyObject *wait_for(AppenderObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
