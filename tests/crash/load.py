@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 from typing import Final
 
 from logstore import Log
 from tests.oracle import Oracle
 from tests.programs.writer import Writer
+from tests.service import Service
 
 RING: Final = 1 << 16
 WRAPPING: Final = 9000
@@ -37,6 +39,17 @@ class Load:
         batches.reserve()
         singles.append()
 
+    def outlive(self, once: Path) -> None:
+        """Take turns until a process has died at its point, and some more; then end."""
+        turns = 0
+        while once.exists():
+            self.turn()
+            turns += 1
+            assert turns < 5000, "the point is never reached"
+        for _ in range(20):
+            self.turn()
+        self.end()
+
     def attach(self, log: Log) -> None:
         """Go on with another handle."""
         for writer in self.writers:
@@ -46,3 +59,14 @@ class Load:
         """Report no more."""
         for fd in self.pipes:
             os.close(fd)
+
+
+def nothing_is_lost(service: Service, oracle: Oracle, silence_s: float) -> None:
+    """Compare with the oracle, how long it was silent too; and again after a clean restart."""
+    oracle.until_all_told()
+    assert max(map(oracle.longest_silence_s, (1, 2))) < silence_s
+    records = service.read_all()
+    oracle.check(records)
+    assert service.stop() == 0
+    service.start()
+    assert service.read_all() == records

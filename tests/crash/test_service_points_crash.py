@@ -13,7 +13,7 @@ from _pytest.mark.structures import ParameterSet
 from logstore.files import Directory
 from logstore.segments import manifest
 from tests.conftest import Serve
-from tests.crash.load import LARGEST, RING, WRAPPING, Load
+from tests.crash.load import LARGEST, RING, WRAPPING, Load, nothing_is_lost
 from tests.crash.test_compaction_points_crash import COMPACTION
 from tests.crash.test_places_crash import JUDGED
 from tests.crash.test_published_then_dead_crash import BLOCKED
@@ -147,24 +147,10 @@ def test_a_worker_dies_at_a_point_and_everybody_goes_on(
         environment=armed.arm(point, role=role, once=once),
     )
     with service.attach() as log:
-        load = Load(log, oracle, sizes)
-        turns = 0
-        while once.exists():
-            load.turn()
-            turns += 1
-            assert turns < 5000, "the point is never reached"
-        for _ in range(20):
-            load.turn()
-        load.end()
+        Load(log, oracle, sizes).outlive(once)
         counters = log.status().counters
     assert counters[f"{role}_restarts"] == 1
-    oracle.until_all_told()
-    assert max(map(oracle.longest_silence_s, (1, 2))) < SILENCE_S
-    records = service.read_all()
-    oracle.check(records)
-    assert service.stop() == 0
-    service.start()
-    assert service.read_all() == records
+    nothing_is_lost(service, oracle, SILENCE_S)
 
 
 @pytest.mark.parametrize("empty", [False, True], ids=["with records", "with an empty segment"])

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from tests.conftest import Serve
-from tests.crash.load import LARGEST, RING, WRAPPING, Load
+from tests.crash.load import LARGEST, RING, WRAPPING, Load, nothing_is_lost
 from tests.fail_points import FailPoints
 from tests.oracle import Oracle
 from tests.service import SHM
@@ -54,22 +54,8 @@ def test_a_worker_dies_on_its_vigil_and_everybody_goes_on(
         environment=armed.arm(point, role=role, once=once),
     )
     with service.attach() as log:
-        load = Load(log, oracle, sizes)
-        turns = 0
-        while once.exists():
-            load.turn()
-            turns += 1
-            assert turns < 5000, "the point is never reached"
-        for _ in range(20):
-            load.turn()
-        load.end()
+        Load(log, oracle, sizes).outlive(once)
         counters = log.status().counters
     assert counters[f"{role}_restarts"] == 1
-    oracle.until_all_told()
-    assert max(map(oracle.longest_silence_s, (1, 2))) < SILENCE_S
-    records = service.read_all()
-    oracle.check(records)
-    assert service.stop() == 0
-    service.start()
-    assert service.read_all() == records
+    nothing_is_lost(service, oracle, SILENCE_S)
     assert service.stop() == 0

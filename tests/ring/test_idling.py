@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +78,9 @@ def vigil(bench: Bench, client: Client, tmp_path: Path) -> Iterator[Vigil]:
     os.close(fd)
 
 
-def test_a_new_state_wakes_an_idle_worker(bench: Bench) -> None:
+@contextmanager
+def asleep_until(bench: Bench) -> Iterator[None]:
+    """Let the committer idle with nothing to do; what the block does must wake it."""
     ended = threading.Event()
 
     def idle() -> None:
@@ -86,23 +89,19 @@ def test_a_new_state_wakes_an_idle_worker(bench: Bench) -> None:
 
     thread = threading.Thread(target=idle)
     thread.start()
-    bench.ring.set_state(State.DRAINING)
+    yield
     assert ended.wait(5)
     thread.join()
+
+
+def test_a_new_state_wakes_an_idle_worker(bench: Bench) -> None:
+    with asleep_until(bench):
+        bench.ring.set_state(State.DRAINING)
 
 
 def test_an_append_wakes_a_sleeping_committer(bench: Bench, client: Client) -> None:
-    ended = threading.Event()
-
-    def idle() -> None:
-        bench.ring.idle(False, LAYOUT["SLEEPING"], bench.load("head"), State.RUNNING, 20.0)
-        ended.set()
-
-    thread = threading.Thread(target=idle)
-    thread.start()
-    client.ring.append(b"work")
-    assert ended.wait(5)
-    thread.join()
+    with asleep_until(bench):
+        client.ring.append(b"work")
     assert len(bench.drain()) == 1
 
 
