@@ -109,7 +109,7 @@ def test_a_log_and_its_groups_go_when_nobody_has_them(shared: Service) -> None:
     log = shared.attach()
     copy = pickle.loads(pickle.dumps(log))
     group = copy.group("orders")
-    group.itself = group  # a cycle through what C holds
+    vars(copy)["mine"] = group  # a cycle through what C holds
     gone = [weakref.ref(copy), weakref.ref(group)]
     copy.close()
     log.close()
