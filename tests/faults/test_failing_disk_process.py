@@ -6,9 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,33 +14,17 @@ import pytest
 import logstore
 from logstore import DiskFull, LogstoreError, PermissionDenied, ReadFailed, SyncFailed
 from logstore.segments.segment import bases_of
+from tests import strace
 from tests.conftest import Serve
 from tests.oracle import Oracle
 from tests.programs import faulty_calls
 from tests.programs.events import Reporter
 from tests.programs.writer import payload_of
-from tests.service import Service, ended, until
+from tests.service import Service, ended
 
 pytestmark = pytest.mark.crash
 
 INTERRUPTED = "openat,pread64,preadv,pwrite64,fdatasync,fsync,ftruncate,fallocate,read,write"
-
-
-@contextmanager
-def traced(pid: int, injected: str) -> Iterator[None]:
-    """Let calls of a process fail, by strace, for the block."""
-    if shutil.which("strace") is None:
-        pytest.skip("not installed: strace")
-    command = ["strace", "-qq", "-f", "-e", f"trace={injected.partition(':')[0]}"]
-    command += ["-e", f"inject={injected}", "-o", "/dev/null", "-p", str(pid)]
-    tracer = subprocess.Popen(command, stderr=subprocess.PIPE)
-    status = Path(f"/proc/{pid}/status")
-    try:
-        until(lambda: f"TracerPid:\t{tracer.pid}" in status.read_text(), "strace is attached")
-        yield
-    finally:
-        tracer.terminate()
-        tracer.communicate()
 
 
 class Loader:
@@ -103,14 +85,16 @@ def stays_failed(service: Service, loader: Loader, failing: str) -> None:
     assert "Traceback" not in service.messages(), service.messages()
 
 
+@strace.needs_strace
 @pytest.mark.parametrize(
     "when", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 4, 5, 7, 11, 20, 37))]
 )
 def test_a_sync_that_the_kernel_refuses_once_is_never_believed_again(
-    when: int, serve: Serve, oracle: Oracle
+    when: int, serve: Serve, oracle: Oracle, tmp_path: Path
 ) -> None:
     service = serve(segment_size=1 << 14, ring_size=1 << 16)
-    with traced(service.pid("syncer"), f"fdatasync:error=EIO:when={when}"):
+    failing = f"fdatasync:error=EIO:when={when}"
+    with strace.failing(service.pid("syncer"), failing, tmp_path / "strace"):
         loader = Loader(oracle)
         with service.attach() as log:
             loader.until_failed(log)
@@ -208,14 +192,17 @@ def use(service: Service, loader: Loader) -> None:
             loader.append(log)
 
 
-def test_calls_that_a_signal_interrupts_are_made_again(serve: Serve, oracle: Oracle) -> None:
+@strace.needs_strace
+def test_calls_that_a_signal_interrupts_are_made_again(
+    serve: Serve, oracle: Oracle, tmp_path: Path
+) -> None:
     service = serve(segment_size=1 << 14, ring_size=1 << 16)
     loader = Loader(oracle)
     often = f"{INTERRUPTED}:error=EINTR:when=1+3"
     with (
-        traced(service.pid("syncer"), often),
-        traced(service.pid("committer"), often),
-        traced(service.pid("supervisor"), often),
+        strace.failing(service.pid("syncer"), often, tmp_path / "syncer"),
+        strace.failing(service.pid("committer"), often, tmp_path / "committer"),
+        strace.failing(service.pid("supervisor"), often, tmp_path / "supervisor"),
         service.attach() as log,
     ):
         for _ in range(100):
@@ -223,7 +210,7 @@ def test_calls_that_a_signal_interrupts_are_made_again(serve: Serve, oracle: Ora
         assert log.status().state == "running"
     assert len(bases_of(path.name for path in service.path.glob("*.seg"))) > 2
     pidfd = os.pidfd_open(service.pid("committer"))
-    with traced(service.pid("committer"), often):
+    with strace.failing(service.pid("committer"), often, tmp_path / "stopping"):
         assert service.stop() == 0
         assert ended(pidfd, 5.0)
     os.close(pidfd)
