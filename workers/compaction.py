@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +14,6 @@ from logstore.points import point
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
 from logstore.ring.liveness import PLACES
-from logstore.segments import manifest as manifests
 from logstore.segments.inventory import take_inventory
 from logstore.segments.needed import Reason, Verdict, compaction
 from logstore.segments.segment import segment_name
@@ -40,6 +39,7 @@ class Compactor:
         self._directory = directory
         self._voided = VoidedParts(directory, client.identity.uuid)
         self._orphans = Orphans()
+        self._dropped: list[str] = []  # saved as dropped, and not unlinked yet
         self._answered = client.ring.load(LAYOUT["compact_done"])
         self._queued = self._sealed_since = False
         self._next_s = 0.0
@@ -60,13 +60,18 @@ class Compactor:
         self._queued = True
         return True
 
-    def compact(self, manifest: Manifest) -> Manifest:
-        """Drop what nobody needs and return the manifest without it; durable on return.
+    def compact(self, manifest: Manifest, save: Callable[[Manifest], None]) -> None:
+        """Drop what nobody needs; durable on return.
 
-        Does nothing for now while somebody gives a cursor its place.
+        Does nothing for now while somebody gives a cursor its place. After an error it can be done
+        again, with the manifest that was saved last.
 
         Crash: a segment that the saved manifest does not list any more stays as a file, until the
         next committer calls `remove_leftovers`.
+
+        Args:
+            manifest: What there is.
+            save: Called with what is left, if that is less; durable on return.
         """
         ring = self._client.ring
         number = ring.load(LAYOUT["compact_request"])
@@ -76,7 +81,7 @@ class Compactor:
         alone = self._client.duties.take(PLACES)
         if alone:
             try:
-                manifest = self._drop(manifest)
+                self._drop(manifest, save)
             finally:
                 self._client.duties.give_back(PLACES)
             ring.store(LAYOUT["compact_done"], number)
@@ -86,21 +91,21 @@ class Compactor:
         self._sealed_since = not alone or self._orphans.undecided
         rest_s = UNDECIDED_S if self._orphans.undecided else 0.0
         self._next_s = ended_s + max(rest_s, PAUSE * (ended_s - began_s))
-        return manifest
 
-    def _drop(self, manifest: Manifest) -> Manifest:
+    def _drop(self, manifest: Manifest, save: Callable[[Manifest], None]) -> None:
         client, directory = self._client, self._directory
         verdicts, footers = verdicts_on(client, directory, manifest, self._voided, self._orphans)
         plan = compaction(manifest, _retained(client, directory, verdicts, footers))
         if plan.dropped:
             point("compact.judged")
-            manifests.save(directory, plan.manifest, mode=client.identity.mode)
+            save(plan.manifest)
             point("compact.saved")
-            names = [segment_name(one.base_lsn) for one in plan.dropped]
-            _unlink(client, directory, plan.manifest, names)
+            self._dropped += [segment_name(one.base_lsn) for one in plan.dropped]
             client.ring.add(LAYOUT["compact_bytes"], plan.dropped_bytes)
-            logger.info("dropped %d segments, %d bytes", len(names), plan.dropped_bytes)
-        return plan.manifest
+            logger.info("dropped %d segments, %d bytes", len(plan.dropped), plan.dropped_bytes)
+        if self._dropped:
+            _unlink(client, directory, plan.manifest, self._dropped)
+            self._dropped = []
 
 
 def remove_leftovers(client: Client, directory: Directory, manifest: Manifest) -> None:

@@ -20,7 +20,7 @@ from logstore.ring.client import Client
 from logstore.ring.layout import Level, State
 from logstore.segments import manifest as manifests
 from logstore.segments.footer import Footer, read_footer
-from logstore.segments.manifest import SealedSegment
+from logstore.segments.manifest import Manifest, SealedSegment
 from logstore.segments.seal import seal
 from logstore.segments.segment import bases_of, begin, discard, prepare, read_header, segment_name
 from logstore.workers import role
@@ -228,9 +228,12 @@ class Segments:
             # At the end the active segment itself is sealed, and is active no more.
             active_base_lsn=active if active != footer.base_lsn else None,
         )
+        self._save(manifest)
+        self._compactor.sealed()
+
+    def _save(self, manifest: Manifest) -> None:
         manifests.save(self._directory, manifest, mode=self._identity.mode)
         self._manifest = manifest
-        self._compactor.sealed()
 
     def _raise_trouble(self) -> None:
         trouble = self.chores.failure or self.chores.full
@@ -245,7 +248,7 @@ class Segments:
         return True
 
     def _compact(self) -> None:
-        self._manifest = self._compactor.compact(self._manifest)
+        self._compactor.compact(self._manifest, self._save)
 
     # The end.
 
