@@ -1,4 +1,4 @@
-"""Frames of a running log as they lie: from segment files as far as they go, then from the ring."""
+"""Frames of a running log as they lie: from segment files, and the newest from the ring."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from logstore.segments.reader import SegmentReader
 from logstore.segments.search import Finder
 
 RING_CHUNK: Final = 1 << 20
+RECENT: Final = 1 << 16
+"""So few bytes up to the limit are read from the ring, if they are still there."""
 
 _HEAD: Final = LAYOUT["head"]
 _PUBLISHED: Final = LAYOUT["published"]
@@ -93,6 +95,24 @@ class RawReader:
         self, position: int, limit: int, kinds: int, *, copy: bool = True
     ) -> Iterator[list[Record]]:
         """Iterate over lists of frames in [position, limit); both are frame boundaries."""
+        if limit - position <= RECENT:
+            recent, position = self._recent(position, limit, kinds)
+            if recent:
+                yield recent
+        if position < limit:
+            yield from self._pinned_chunks(position, limit, kinds, copy=copy)
+
+    def _recent(self, position: int, limit: int, kinds: int) -> tuple[list[Record], int]:
+        """Copy frames out of the ring, be they in files or not, so that no file is opened."""
+        if self._ring.load(_HEAD) > position + self._ring.capacity:
+            return [], position
+        position = max(position, self._ring.load(_START))
+        self.names()
+        return self._copied(position, limit, limit - position, kinds)
+
+    def _pinned_chunks(
+        self, position: int, limit: int, kinds: int, *, copy: bool
+    ) -> Iterator[list[Record]]:
         reader: SegmentReader | None = None
         key = object()
         try:
@@ -153,23 +173,28 @@ class RawReader:
 
     def _from_ring(self, lsn: int, limit: int, kinds: int) -> tuple[list[Record], int]:
         """Copy frames out of the ring; nothing if writers have overwritten them meanwhile."""
-        ring = self._ring
         length = min(limit - lsn, RING_CHUNK)
         while True:
-            start = lsn & (ring.capacity - 1)
-            with memoryview(ring) as view:
-                copy = bytes(view[start : start + length])
-            # Order: the copy before `head`.  Writers overwrite [lsn, ...) only once head has
-            # passed lsn + capacity; before that the copy is what was published.
-            if ring.load(LAYOUT["head"]) > lsn + ring.capacity:
-                return [], lsn
-            salt = self._client.identity.salt
-            records, next_lsn, _ = scan(copy, lsn, salt, limit, self._names, kinds=kinds)
-            if next_lsn > lsn:
+            records, next_lsn = self._copied(lsn, limit, length, kinds)
+            if next_lsn > lsn or self._ring.load(_HEAD) > lsn + self._ring.capacity:
                 return records, next_lsn
             if length == limit - lsn:
                 raise Corruption("a frame in the ring is damaged", lsn=lsn)
             length = limit - lsn  # one record is larger than a chunk
+
+    def _copied(self, lsn: int, limit: int, length: int, kinds: int) -> tuple[list[Record], int]:
+        """Return what is whole in so many bytes of the ring, and where that ends."""
+        ring = self._ring
+        start = lsn & (ring.capacity - 1)
+        with memoryview(ring) as view:
+            copy = bytes(view[start : start + length])
+        # Order: the copy before `head`.  Writers overwrite [lsn, ...) only once head has
+        # passed lsn + capacity; before that the copy is what was published.
+        if ring.load(_HEAD) > lsn + ring.capacity:
+            return [], lsn
+        salt = self._client.identity.salt
+        records, next_lsn, _ = scan(copy, lsn, salt, limit, self._names, kinds=kinds)
+        return records, next_lsn
 
     def load(self, lsn: int, kinds: int) -> Record:
         """Return the frame at `lsn` if it is of one of the kinds.
