@@ -308,11 +308,15 @@ static void check_extent(const uint8_t *bytes, uint64_t from, uint64_t to)
 }
 
 /* Keep a vigil on a file that has room for one ring, and check what it has written there. */
-static void keep_vigil(struct ls_ring *ring, uint64_t blocked_lsn)
+static void await_work(struct ls_ring *ring, uint64_t blocked_lsn, int is_vigil, enum ls_mode mode)
 {
     uint64_t from = atomic_load_explicit(&run.region->written, memory_order_relaxed), to;
     struct ls_file file = {run.file, from, from + run.capacity};
-    ls_keep_writing(ring, &file, blocked_lsn, LS_STATE_RUNNING);
+    if (is_vigil)
+        ls_keep_writing(ring, &file, blocked_lsn, LS_STATE_RUNNING);
+    else
+        ls_committer_idle(ring, &file, mode, blocked_lsn, LS_STATE_RUNNING,
+                          ls_now_ns() + (mode == LS_NAPPING ? SLICE / 50 : SLICE / 5));
     to = atomic_load_explicit(&run.region->written, memory_order_relaxed);
     check_extent(run.written, from, to);
     run.on_vigils += to - from;
@@ -336,13 +340,9 @@ static void *drain(void *argument)
             fail("the walk met damage", extent.at);
         } else if (extent.stop == LS_STOP_BLOCKED && !alive(extent.owner)) {
             ls_abort_dead(&ring, extent.at, extent.owner);
-        } else if (below(&dice, 2) == 0) {
-            keep_vigil(&ring, extent.at);
         } else {
-            int napping = below(&dice, 2) == 0;
-            ls_committer_idle(&ring, napping ? LS_NAPPING : LS_SLEEPING, extent.at,
-                              LS_STATE_RUNNING,
-                              ls_now_ns() + (napping ? SLICE / 50 : SLICE / 5));
+            int is_vigil = below(&dice, 2) == 0;
+            await_work(&ring, extent.at, is_vigil, below(&dice, 2) == 0 ? LS_NAPPING : LS_SLEEPING);
         }
     }
     return NULL;

@@ -226,19 +226,25 @@ class Committer:
         paused = mode is Mode.SLEEPING and now - self._last_work_s >= NAPS_FOR_S
         if paused and state == State.RUNNING and not self._blocked and self._unmarked():
             self._mark(now)  # the last records before a pause are found by time, too
-        ring.idle(False, mode, self._stopped_at, state, timeout_s)
+        before = ring.load(LAYOUT["written"])
+        ring.committer_idle(mode, self._stopped_at, state, timeout_s, *self._place())
+        self._note_written(before)
+
+    def _place(self) -> tuple[int, int, int]:
+        return (-1, 0, 0) if self._segments is None else self._segments.place()
 
     def _keep_vigil(self, state: int) -> bool:
         """Write what somebody waits for, without Python; tell whether to look for work again."""
-        if self._segments is None:
-            return False
-        ring = self._ring
-        before = ring.load(LAYOUT["written"])
-        more = ring.keep_writing(self._stopped_at, state, *self._segments.place())
-        written = ring.load(LAYOUT["written"])
+        before = self._ring.load(LAYOUT["written"])
+        more = self._ring.keep_writing(self._stopped_at, state, *self._place())
+        return self._note_written(before) or more
+
+    def _note_written(self, before: int) -> bool:
+        """Tell whether C has written something, and take note of it."""
+        written = self._ring.load(LAYOUT["written"])
         if written > before:
             self._went_on(written)
-        return more or written > before
+        return written > before
 
     def _unmarked(self) -> bool:
         """Tell whether everything is drained and the newest mark is not the end of it."""

@@ -124,9 +124,9 @@ class Syncer:
             return
         elif ring.load(LAYOUT["written"]) > ring.load(LAYOUT["synced"]):
             rest_s = self._last_sync_s + self._interval_s - time.monotonic()
-            ring.idle(True, Mode.NAPPING, 0, self._client.state, max(rest_s, 0.0))
+            ring.syncer_idle(Mode.NAPPING, self._client.state, max(rest_s, 0.0))
         else:
-            ring.idle(True, Mode.SLEEPING, 0, self._client.state, DEEP_SLEEP_S)
+            ring.syncer_idle(Mode.SLEEPING, self._client.state, DEEP_SLEEP_S)
 
     def _keep_vigil(self) -> bool:
         """Sync what somebody waits for, without Python; tell whether to look for work again."""

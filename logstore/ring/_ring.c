@@ -349,7 +349,7 @@ static PyMethodDef ring_methods[] = {
     ARGS(write_header), ARGS(walk),        ARGS(abort_dead),   ARGS(advance),
     ARGS(discard),      ONE(next_boundary), ARGS(offer_slot),
     ARGS(keep_writing), ARGS(keep_syncing),
-    ARGS(idle),         ONE(count_drain),  NONE(sound),         ARGS(count_sync),   ARGS(set_state),
+    ARGS(committer_idle), ARGS(syncer_idle), ONE(count_drain),  NONE(sound),         ARGS(count_sync),   ARGS(set_state),
     ONE(repair),        NONE(post),         NONE(wake_committer),        NONE(knock),        ARGS(await_knock),
     {0},
 };

@@ -244,9 +244,23 @@ class Ring:
     def advance(self, level: int, to: int, /) -> None:
         """Move a watermark on and wake who waits for it."""
 
-    def idle(
-        self, is_syncer: bool, mode: int, blocked_lsn: int, state: int, timeout: float, /
+    def committer_idle(
+        self,
+        mode: int,
+        blocked_lsn: int,
+        state: int,
+        timeout: float,
+        fd: int,
+        origin: int,
+        end: int,
+        /,
     ) -> None:
+        """Sleep in `mode` until there is work, the state is no longer `state`, or time is up.
+
+        The first work is done right away, if `fd` is not -1: as on the vigil, `keep_writing`.
+        """
+
+    def syncer_idle(self, mode: int, state: int, timeout: float, /) -> None:
         """Sleep in `mode` until there is work, the state is no longer `state`, or time is up."""
 
     def keep_writing(self, blocked_lsn: int, state: int, fd: int, origin: int, end: int, /) -> bool:

@@ -71,21 +71,39 @@ PyObject *ring_advance(RingObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* idle(is_syncer, mode, blocked_lsn, state, timeout) */
-PyObject *ring_idle(RingObject *self, PyObject *args)
+/* committer_idle(mode, blocked_lsn, state, timeout, fd, origin, end) */
+PyObject *ring_committer_idle(RingObject *self, PyObject *args)
 {
-    int is_syncer, mode;
-    unsigned long long blocked_lsn, state;
+    struct ls_file file;
+    int mode;
+    unsigned long long blocked_lsn, state, origin, end;
     double timeout;
     uint64_t deadline;
-    if (!PyArg_ParseTuple(args, "piKKd", &is_syncer, &mode, &blocked_lsn, &state, &timeout))
+    if (!PyArg_ParseTuple(args, "iKKdiKK", &mode, &blocked_lsn, &state, &timeout, &file.fd, &origin, &end))
+        return NULL;
+    file.origin = origin;
+    file.end = end;
+    deadline = ls_now_ns() + (uint64_t)(timeout * 1e9);
+    Py_BEGIN_ALLOW_THREADS
+    ls_committer_idle(&self->ring, &file, (enum ls_mode)mode, blocked_lsn, state, deadline);
+    Py_END_ALLOW_THREADS
+    if (PyErr_CheckSignals() < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* syncer_idle(mode, state, timeout) */
+PyObject *ring_syncer_idle(RingObject *self, PyObject *args)
+{
+    int mode;
+    unsigned long long state;
+    double timeout;
+    uint64_t deadline;
+    if (!PyArg_ParseTuple(args, "iKd", &mode, &state, &timeout))
         return NULL;
     deadline = ls_now_ns() + (uint64_t)(timeout * 1e9);
     Py_BEGIN_ALLOW_THREADS
-    if (is_syncer)
-        ls_syncer_idle(&self->ring, (enum ls_mode)mode, state, deadline);
-    else
-        ls_committer_idle(&self->ring, (enum ls_mode)mode, blocked_lsn, state, deadline);
+    ls_syncer_idle(&self->ring, (enum ls_mode)mode, state, deadline);
     Py_END_ALLOW_THREADS
     if (PyErr_CheckSignals() < 0)
         return NULL;

@@ -159,15 +159,21 @@ static enum ls_status idle(struct ls_ring *ring, _Atomic uint32_t *word, enum ls
     return status;
 }
 
-/* The committer has nothing to do: its walk stopped at `blocked_lsn`. */
-enum ls_status ls_committer_idle(struct ls_ring *ring, enum ls_mode mode, uint64_t blocked_lsn,
-                                 uint64_t state, uint64_t deadline_ns)
+/* The committer has nothing to do: its walk stopped at `blocked_lsn`.  What wakes it is written at once:
+ * who waits for it (a follower) has been woken too, and looks for it by now. */
+enum ls_status ls_committer_idle(struct ls_ring *ring, const struct ls_file *file, enum ls_mode mode,
+                                 uint64_t blocked_lsn, uint64_t state, uint64_t deadline_ns)
 {
     _Atomic uint32_t *word = &ring->region->committer_mode;
+    enum ls_status status;
     atomic_store_explicit(word, mode, memory_order_relaxed);
     /* Pairs with: the fences in ring_bell and ls_demand. */
     atomic_thread_fence(memory_order_seq_cst);
-    return idle(ring, word, mode, committer_ready(ring, mode, blocked_lsn), state, deadline_ns);
+    status = idle(ring, word, mode, committer_ready(ring, mode, blocked_lsn), state, deadline_ns);
+    if (committer_ready(ring, mode, blocked_lsn) &&
+        atomic_load_explicit(&ring->region->state, memory_order_acquire) == state)
+        write_extent(ring, file, &blocked_lsn);
+    return status;
 }
 
 enum ls_status ls_syncer_idle(struct ls_ring *ring, enum ls_mode mode, uint64_t state,

@@ -298,8 +298,8 @@ struct ls_file { /* what a worker may write itself; fd -1: nothing */
 };
 int ls_keep_writing(struct ls_ring *ring, const struct ls_file *file, uint64_t blocked_lsn, uint64_t state);
 int ls_keep_syncing(struct ls_ring *ring, int fd, uint64_t segments, uint64_t state);
-enum ls_status ls_committer_idle(struct ls_ring *ring, enum ls_mode mode, uint64_t blocked_lsn,
-                                 uint64_t state, uint64_t deadline_ns);
+enum ls_status ls_committer_idle(struct ls_ring *ring, const struct ls_file *file, enum ls_mode mode,
+                                 uint64_t blocked_lsn, uint64_t state, uint64_t deadline_ns);
 enum ls_status ls_syncer_idle(struct ls_ring *ring, enum ls_mode mode, uint64_t state,
                               uint64_t deadline_ns);
 

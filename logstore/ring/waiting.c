@@ -4,12 +4,16 @@
  * for, so that an advance wakes those it covers and not the rest.  A waiter needs only to read the
  * region: a read-only attachment can wait too.
  *
+ * A follower sleeps on the committer's mode as well.  The append that wakes the committer wakes it too, and
+ * both get up at once, not one after the other; then it looks for the watermark for a moment, awake.
+ *
  * Every wait ends at a deadline that the caller cuts into slices; between slices it looks whether the
  * service still lives.  A wake-up that was lost with its sender costs one slice, never a hang.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +21,7 @@
 #include "ring/ring.h"
 
 enum { CLASS_SHIFT = 9 };                       /* a class spans 512 bytes of log */
+#define SOON_NS UINT64_C(50000)                 /* from an append to `written`, if both got up for it */
 
 uint64_t ls_now_ns(void)
 {
@@ -65,10 +70,11 @@ void ls_wake_classes(_Atomic uint64_t *watermark, uint64_t from, uint64_t to)
         futex_wake(watermark, INT32_MAX, classes_of(from, to));
 }
 
+/* Wake a worker, and the followers that sleep with it. */
 void ls_wake_worker(_Atomic uint32_t *mode)
 {
     if (atomic_exchange_explicit(mode, LS_AWAKE, memory_order_seq_cst) != LS_AWAKE)
-        futex_wake(mode, 1, UINT32_MAX);
+        futex_wake(mode, INT32_MAX, UINT32_MAX);
 }
 
 static void raise_request(_Atomic uint64_t *request, uint64_t to)
@@ -92,7 +98,10 @@ void ls_demand(struct ls_ring *ring, enum ls_level level, uint64_t lsn)
     /* Order: the request before `written`.  Pairs with: the fence in ls_advance_written. */
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&region->written, memory_order_acquire) <= lsn) {
-        if (atomic_load_explicit(&region->committer_mode, memory_order_relaxed) != LS_AWAKE)
+        uint32_t mode = atomic_load_explicit(&region->committer_mode, memory_order_relaxed);
+        /* What is not appended yet will wake a sleeping committer itself. */
+        if (mode == LS_NAPPING ||
+            (mode == LS_SLEEPING && atomic_load_explicit(&region->head, memory_order_relaxed) > lsn))
             ls_wake_worker(&region->committer_mode);
     }
     /* The syncer too: it gets up while the committer writes. */
@@ -107,18 +116,64 @@ static int hopeless(const struct ls_ring *ring)
     return state >= LS_STATE_FULL; /* FULL, FAILED, CLOSED: the caller must hear of it */
 }
 
+#ifdef SYS_futex_waitv
+/* Sleep until the watermark moves on or the committer is woken.  Returns LS_WRONG_STATE if the kernel has
+ * not this call; else as futex_wait. */
+static enum ls_status wait_with_committer(const struct ls_ring *ring, const _Atomic uint64_t *watermark,
+                                          uint32_t seen, uint64_t deadline_ns)
+{
+    struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
+                                .tv_nsec = (long)(deadline_ns % 1000000000u)};
+    const _Atomic uint32_t *mode = &ring->region->committer_mode;
+    /* Whatever the mode is now: the committer tells nobody that it lies down, but is woken loudly. */
+    struct futex_waitv words[] = {
+        {.uaddr = (uintptr_t)watermark, .val = seen, .flags = FUTEX_32},
+        {.uaddr = (uintptr_t)mode, .val = atomic_load_explicit(mode, memory_order_relaxed), .flags = FUTEX_32},
+    };
+    if (syscall(SYS_futex_waitv, words, 2, 0, &deadline, CLOCK_MONOTONIC) >= 0 || errno == EAGAIN)
+        return LS_OK;
+    if (errno == EINTR)
+        return LS_INTERRUPTED;
+    return errno == ETIMEDOUT ? LS_TIMED_OUT : LS_WRONG_STATE;
+}
+
+/* Sleep as a follower, and look for the watermark awake for a moment once the committer has been woken.
+ * Returns LS_WRONG_STATE if this cannot be done. */
+static enum ls_status follow(const struct ls_ring *ring, const _Atomic uint64_t *watermark, uint64_t seen,
+                             uint64_t deadline_ns)
+{
+    enum ls_status status = wait_with_committer(ring, watermark, (uint32_t)seen, deadline_ns);
+    if (status == LS_OK) {
+        uint64_t until = ls_now_ns() + SOON_NS;
+        while (atomic_load_explicit(watermark, memory_order_acquire) == seen && ls_now_ns() < until)
+            sched_yield();
+    }
+    return status;
+}
+#else
+static enum ls_status follow(const struct ls_ring *ring, const _Atomic uint64_t *watermark, uint64_t seen,
+                             uint64_t deadline_ns)
+{
+    (void)ring, (void)watermark, (void)seen, (void)deadline_ns;
+    return LS_WRONG_STATE;
+}
+#endif
+
 /* Sleep until the watermark of `level` exceeds `lsn`. */
 enum ls_status ls_wait(struct ls_ring *ring, enum ls_level level, uint64_t lsn, uint64_t deadline_ns)
 {
     _Atomic uint64_t *watermark = ls_watermark(ring, level);
     for (;;) {
         uint64_t now = atomic_load_explicit(watermark, memory_order_acquire);
-        enum ls_status status;
+        enum ls_status status = LS_WRONG_STATE;
         if (now > lsn)
             return LS_OK;
         if (hopeless(ring))
             return LS_WRONG_STATE;
-        status = futex_wait(watermark, (uint32_t)now, deadline_ns, class_of(lsn));
+        if (level != LS_LEVEL_SYNCED)
+            status = follow(ring, watermark, now, deadline_ns);
+        if (status == LS_WRONG_STATE)
+            status = futex_wait(watermark, (uint32_t)now, deadline_ns, class_of(lsn));
         if (status != LS_OK)
             return status;
     }

@@ -25,6 +25,7 @@ ORIGIN = FIRST_LSN - SEGMENT_HEADER_SIZE
 END = FIRST_LSN + (1 << 20)
 QUICK_NS = 100_000
 SLOW_NS = 10_000_000
+NO_FILE = (-1, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,12 @@ class Vigil:
         stopped_at = self.bench.load("written") if at is None else at
         where = self.fd if fd is None else fd
         return self.bench.ring.keep_writing(stopped_at, State.RUNNING, where, ORIGIN, end)
+
+    def sleep(self, *, fd: int | None = None, mode: Mode = Mode.SLEEPING) -> None:
+        """Let the committer sleep, as if it had found nothing."""
+        where = self.fd if fd is None else fd
+        at = self.bench.load("written")
+        self.bench.ring.committer_idle(mode, at, State.RUNNING, 0.01, where, ORIGIN, END)
 
     def sync(self, *, fd: int | None = None, segments: int = 1) -> bool:
         """Keep the syncer's vigil."""
@@ -84,7 +91,7 @@ def asleep_until(bench: Bench) -> Iterator[None]:
     ended = threading.Event()
 
     def idle() -> None:
-        bench.ring.idle(False, LAYOUT["SLEEPING"], bench.load("head"), State.RUNNING, 20.0)
+        bench.ring.committer_idle(Mode.SLEEPING, bench.load("head"), State.RUNNING, 20.0, *NO_FILE)
         ended.set()
 
     thread = threading.Thread(target=idle)
@@ -109,10 +116,10 @@ def test_work_that_came_before_the_sleep_is_not_slept_over(bench: Bench, client:
     before = bench.load("head")
     lsn = client.ring.append(b"work")  # nobody sleeps: it wakes nobody
     began = time.monotonic()
-    bench.ring.idle(False, Mode.SLEEPING, before, State.RUNNING, 5.0)
+    bench.ring.committer_idle(Mode.SLEEPING, before, State.RUNNING, 5.0, *NO_FILE)
     assert client.ring.poll(Level.SYNCED, lsn, 0.0) is False
     bench.ring.advance(Level.WRITTEN, bench.load("head"))
-    bench.ring.idle(True, Mode.NAPPING, 0, State.RUNNING, 5.0)
+    bench.ring.syncer_idle(Mode.NAPPING, State.RUNNING, 5.0)
     assert time.monotonic() - began < 2.0
 
 
@@ -211,6 +218,38 @@ def test_a_batch_that_does_not_fit_the_segment_is_left_to_the_step(vigil: Vigil)
     assert not vigil.client.ring.poll(Level.SYNCED, lsn, 0.0)
     assert vigil.write(end=vigil.bench.load("head") - 8) is True
     assert vigil.bench.load("written") == lsn
+
+
+@pytest.mark.parametrize("mode", [Mode.NAPPING, Mode.SLEEPING])
+def test_what_wakes_the_committer_is_written_at_once(vigil: Vigil, mode: Mode) -> None:
+    lsn = vigil.demand()
+    vigil.sleep(mode=mode)
+    end = vigil.bench.load("head")
+    assert vigil.marks() == (end, end, lsn)
+    assert vigil.in_file(lsn, end - lsn) == vigil.in_ring(lsn, end - lsn)
+    assert (vigil.bench.load("drains"), vigil.bench.load("drain_bytes")) == (1, end - lsn)
+
+
+def test_what_nobody_waits_for_does_not_end_a_nap(vigil: Vigil) -> None:
+    lsn = vigil.client.ring.append(b"nobody waits")
+    vigil.sleep(mode=Mode.NAPPING)
+    assert vigil.marks() == (lsn, lsn, lsn)
+    vigil.sleep(mode=Mode.SLEEPING)
+    assert vigil.bench.load("written") > lsn
+
+
+@pytest.mark.parametrize("case", ["no file", "other state", "failed", "damaged"])
+def test_who_wakes_up_leaves_to_the_step_what_is_out_of_the_ordinary(
+    vigil: Vigil, case: str
+) -> None:
+    lsn = vigil.demand()
+    if case in ("other state", "failed"):
+        vigil.bench.ring.set_state(State.DRAINING if case == "other state" else State.FAILED)
+    if case == "damaged":
+        vigil.bench.ring.store(LAYOUT["start"], lsn + 8)
+    vigil.sleep(fd=-1 if case == "no file" else None)
+    assert vigil.marks() == (lsn, lsn, lsn)
+    assert vigil.in_file(lsn, 1) == b""
 
 
 @pytest.mark.parametrize("case", ["no file", "new segment", "other state", "damaged"])

@@ -59,15 +59,13 @@ MEANING: Final = (
         (
             Edit(
                 "workers/compaction.py",
-                "            manifests.save(directory, plan.manifest, mode=client.identity.mode)\n"
-                '            point("compact.saved")\n',
+                '            save(plan.manifest)\n            point("compact.saved")\n',
                 "",
             ),
             Edit(
                 "workers/compaction.py",
-                "            _unlink(client, directory, plan.manifest, names)\n",
-                "            _unlink(client, directory, plan.manifest, names)\n"
-                "            manifests.save(directory, plan.manifest, mode=client.identity.mode)\n",
+                "            self._dropped = []\n",
+                "            self._dropped = []\n            save(plan.manifest)\n",
             ),
         ),
     ),

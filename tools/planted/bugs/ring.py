@@ -138,6 +138,31 @@ RING: Final = (
         ),
     ),
     Bug(
+        "only-one-sleeper-woken",
+        "An append wakes a follower, and the committer that sleeps beside it sleeps on.",
+        ("tests/ring/test_following.py::test_a_committer_that_sleeps_with_followers_is_woken_too",),
+        (
+            Edit(
+                _WAITING,
+                "futex_wake(mode, INT32_MAX, UINT32_MAX)",
+                "futex_wake(mode, 1, UINT32_MAX)",
+            ),
+        ),
+    ),
+    Bug(
+        "written-in-another-state",
+        "A committer that is woken because the log has failed writes all the same.",
+        (_IDLE + "test_who_wakes_up_leaves_to_the_step_what_is_out_of_the_ordinary[failed]",),
+        (
+            Edit(
+                _IDLING,
+                "(committer_ready(ring, mode, blocked_lsn) &&\n        atomic_load_explicit("
+                "&ring->region->state, memory_order_acquire) == state)",
+                "(committer_ready(ring, mode, blocked_lsn))",
+            ),
+        ),
+    ),
+    Bug(
         "vigil-tells-before-it-writes",
         "On the vigil a record counts as written when the write is only about to come.",
         (f"{_IDLE}test_what_is_out_of_the_ordinary_is_left_to_the_committers_step[read-only]",),
