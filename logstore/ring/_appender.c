@@ -59,11 +59,22 @@ static int take_arguments(struct call *call, PyObject *const *args, Py_ssize_t n
     return 0;
 }
 
-/* Is this the plain case: nothing but the first argument, and a ring that is one? */
-static int is_plain(const struct call *call, PyObject *ring)
+/* The level that is asked for in the plain case: a durability that there is, no time-out, and a ring that is
+ * one.  -1: it is not plain. */
+static int plain_level(const struct call *call, enum ls_level usual, PyObject *ring)
 {
-    return call->values[DURABILITY] == NULL && call->values[TIMEOUT] == NULL && ring != NULL &&
-           Py_TYPE(ring) == ring_type;
+    static const char *const levels[] = {"ring", "written", "synced"};
+    PyObject *durability = call->values[DURABILITY];
+    PyObject *timeout = call->values[TIMEOUT];
+
+    if (ring == NULL || Py_TYPE(ring) != ring_type || (timeout != NULL && timeout != Py_None))
+        return -1;
+    if (durability == NULL)
+        return usual;
+    for (int level = 0; PyUnicode_Check(durability) && level <= LS_LEVEL_SYNCED; level++)
+        if (PyUnicode_CompareWithASCIIString(durability, levels[level]) == 0)
+            return level;
+    return -1;
 }
 
 /* Call the method that sees to every other case. */
@@ -81,27 +92,60 @@ static PyObject *append(AppenderObject *self, PyObject *const *args, Py_ssize_t 
 {
     PyObject *ring = self->parent ? self->parent->ring : self->ring;
     struct call call = {"append", {"payload", "durability", "timeout"}, 1, {NULL}};
-    PyObject *lsn;
+    PyObject *lsn, *waited;
+    int level;
 
     if (take_arguments(&call, args, nargs, names) < 0)
         return NULL;
-    if (!is_plain(&call, ring))
+    level = plain_level(&call, LS_LEVEL_RING, ring);
+    if (level < 0)
         return call_python(self, "_append_as", &call, "ring");
     Py_INCREF(ring); /* it may wait without the GIL, and somebody put another ring in its place */
     lsn = append_to((RingObject *)ring, call.values[FIRST], self->group);
+    if (lsn != NULL && level != LS_LEVEL_RING) {
+        uint64_t at = PyLong_AsUnsignedLongLong(lsn);
+        waited = wait_until((RingObject *)ring, (enum ls_level)level, at, UINT64_MAX);
+        if (waited == NULL)
+            Py_CLEAR(lsn);
+        Py_XDECREF(waited);
+    }
     Py_DECREF(ring);
     return lsn;
 }
 
+/* Take an LSN at which something has been appended; return whether it is one. Raises nothing. */
+static int take_appended(const RingObject *ring, PyObject *lsn, uint64_t *at)
+{
+    if (!PyLong_CheckExact(lsn))
+        return 0;
+    *at = PyLong_AsUnsignedLongLong(lsn);
+    if (PyErr_Occurred()) {
+        PyErr_Clear();
+        return 0;
+    }
+    return !ring->closed && *at % LS_ALIGNMENT == 0 &&
+           *at < atomic_load_explicit(&ring->ring.region->head, memory_order_acquire);
+}
+
 static PyObject *wait_for(AppenderObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
 {
+    RingObject *ring = (RingObject *)self->ring;
     struct call call = {"wait", {"lsn", "durability", "timeout"}, 3, {NULL}};
+    PyObject *done;
+    uint64_t lsn;
+    int level;
 
     if (take_arguments(&call, args, nargs, names) < 0)
         return NULL;
-    if (is_plain(&call, self->ring) && passed((RingObject *)self->ring, call.values[FIRST]))
+    level = plain_level(&call, LS_LEVEL_SYNCED, self->ring);
+    if (level < 0 || !take_appended(ring, call.values[FIRST], &lsn))
+        return call_python(self, "_wait_for", &call, "synced");
+    if (level == LS_LEVEL_SYNCED && passed(ring, lsn))
         Py_RETURN_NONE;
-    return call_python(self, "_wait_for", &call, "synced");
+    Py_INCREF(ring); /* as in append */
+    done = wait_until(ring, (enum ls_level)level, lsn, UINT64_MAX);
+    Py_DECREF(ring);
+    return done;
 }
 
 static int appender_set_parent(AppenderObject *self, PyObject *parent, void *unused)

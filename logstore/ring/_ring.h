@@ -88,7 +88,8 @@ PyObject *ring_await_knock(RingObject *self, PyObject *args);
 
 PyObject *layout_dict(void);
 PyObject *append_to(RingObject *self, PyObject *payload, uint16_t group);
-int passed(RingObject *self, PyObject *lsn);
+int passed(RingObject *self, uint64_t lsn);
+PyObject *wait_until(RingObject *self, enum ls_level level, uint64_t lsn, uint64_t deadline);
 int add_appenders(PyObject *module);
 extern PyTypeObject *ring_type;
 extern PyTypeObject *slot_type;

@@ -39,7 +39,7 @@ class Slot:
 
 @disjoint_base
 class Appender:
-    """The `append` of a log and of its groups; the plain case makes no Python frame.
+    """The `append` of a log and of its groups; without a time-out it makes no Python frame.
 
     Attributes:
         _ring: The log's mapping, or what stands in its place: then `_append_as` is called instead.

@@ -354,45 +354,28 @@ static void ask_ahead(RingObject *self, uint64_t lsn)
     ls_demand(&self->ring, LS_LEVEL_SYNCED, head - 1);
 }
 
-/* Is the record at `lsn` durable already, and is nothing reverted?  Raises nothing: what makes no sense is
- * not.  Who keeps many records in flight comes here for most of them. */
-int passed(RingObject *self, PyObject *lsn)
+/* Is the record at `lsn` durable already, and is nothing reverted?  Who keeps many records in flight comes
+ * here for most of them. */
+int passed(RingObject *self, uint64_t lsn)
 {
-    unsigned long long at;
-    if (self->closed || !PyLong_CheckExact(lsn))
-        return 0;
-    at = PyLong_AsUnsignedLongLong(lsn);
-    if (at % LS_ALIGNMENT != 0 || PyErr_Occurred()) {
-        PyErr_Clear();
-        return 0;
-    }
-    if (!ls_passed(&self->ring, LS_LEVEL_SYNCED, at) ||
+    if (self->closed || !ls_passed(&self->ring, LS_LEVEL_SYNCED, lsn) ||
         atomic_load_explicit(&self->ring.region->newest_revert_lsn, memory_order_acquire) != 0)
         return 0;
-    ask_ahead(self, at);
+    ask_ahead(self, lsn);
     return 1;
 }
 
-/* wait(level, lsn, timeout=None): until the watermark of `level` exceeds lsn. */
-PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
+/* Wait until the watermark of `level` exceeds lsn; return None. */
+PyObject *wait_until(RingObject *self, enum ls_level level, uint64_t lsn, uint64_t deadline)
 {
     struct ls_client *me = ls_self(&self->ring);
-    enum ls_level level;
-    uint64_t lsn, began, deadline;
+    uint64_t began;
     enum ls_status status;
-    int failed;
 
-    if (nargs < 2 || nargs > 3 || refuse_closed(self) < 0)
-        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "wait(level, lsn, timeout=None)");
-    level = (enum ls_level)PyLong_AsLong(args[0]);
-    lsn = PyLong_AsUnsignedLongLong(args[1]);
-    if (PyErr_Occurred())
+    if (refuse_closed(self) < 0)
         return NULL;
     if (ls_passed(&self->ring, level, lsn))
         return waited(self, lsn);
-    deadline = deadline_of(nargs > 2 ? args[2] : NULL, &failed);
-    if (failed)
-        return NULL;
     began = ls_now_ns();
     if (level == LS_LEVEL_SYNCED) {
         self->asked_from = atomic_load_explicit(&self->ring.region->synced, memory_order_relaxed);
@@ -410,6 +393,21 @@ PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
     if (level == LS_LEVEL_SYNCED && self->ring.semaphore != NULL)
         ls_histogram_add(me->durable_wait, ls_now_ns() - began);
     return waited(self, lsn);
+}
+
+/* wait(level, lsn, timeout=None): until the watermark of `level` exceeds lsn. */
+PyObject *ring_wait(RingObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    enum ls_level level;
+    uint64_t lsn, deadline;
+    int failed;
+
+    if (nargs < 2 || nargs > 3)
+        return PyErr_Format(PyExc_TypeError, "wait(level, lsn, timeout=None)");
+    level = (enum ls_level)PyLong_AsLong(args[0]);
+    lsn = PyLong_AsUnsignedLongLong(args[1]);
+    deadline = PyErr_Occurred() ? 0 : deadline_of(nargs > 2 ? args[2] : NULL, &failed);
+    return PyErr_Occurred() ? NULL : wait_until(self, level, lsn, deadline);
 }
 
 /* poll(level, lsn, timeout) -> has the watermark of `level` passed lsn?  One slice, no hook. */

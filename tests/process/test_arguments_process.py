@@ -12,6 +12,7 @@ import pytest
 
 import logstore
 from logstore import InvalidArgument, InvalidLSN
+from logstore.lsn import DURABILITIES, Durability
 from tests.service import Service
 
 pytestmark = pytest.mark.process
@@ -34,6 +35,19 @@ def test_all_arguments_can_be_given_by_name(log: logstore.Log) -> None:
     log.wait(lsns[1], "written", 5.0)
     log.wait(timeout=5.0, lsn=lsns[3], durability="synced")
     assert [bytes(log.load(lsn).payload) for lsn in lsns] == [b"1", b"2", b"3", b"4"]
+
+
+@pytest.mark.parametrize("timeout", [None, 20])
+@pytest.mark.parametrize("level", DURABILITIES)
+def test_what_is_waited_for_is_there_on_return(
+    level: Durability, timeout: float | None, log: logstore.Log
+) -> None:
+    for _ in range(20):
+        lsn = log.append(b"1", durability=level, timeout=timeout)
+        assert level == "ring" or getattr(log.watermarks(), level) > lsn
+        lsn = log.append(b"2")
+        log.wait(lsn, level, timeout)
+        assert getattr(log.watermarks(), "published" if level == "ring" else level) > lsn
 
 
 def test_a_group_appends_to_itself(log: logstore.Log) -> None:
@@ -63,10 +77,11 @@ def test_append_called_wrongly_says_so_and_appends_nothing(
     before = log.watermarks().reserved
     with pytest.raises(TypeError, match=what):
         append(*words, **named)
+    for durability in ("disk", "", b"synced", 2):
+        with pytest.raises(InvalidArgument):
+            append(b"", durability=durability)
     with pytest.raises(InvalidArgument):
-        append(b"", durability="disk")
-    with pytest.raises(InvalidArgument):
-        append(b"", timeout=-1)
+        append(b"", durability="synced", timeout=-1)
     assert log.watermarks().reserved == before
 
 
