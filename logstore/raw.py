@@ -104,11 +104,17 @@ class RawReader:
 
     def _recent(self, position: int, limit: int, kinds: int) -> tuple[list[Record], int]:
         """Copy frames out of the ring, be they in files or not, so that no file is opened."""
-        if self._ring.load(_HEAD) > position + self._ring.capacity:
+        if self._ring.load(_HEAD) > position + self._ring.capacity or self._may_be_dropped(
+            position
+        ):
             return [], position
         position = max(position, self._ring.load(_START))
         self.names()
         return self._copied(position, limit, limit - position, kinds)
+
+    def _may_be_dropped(self, lsn: int) -> bool:
+        """Tell whether a frame may be gone from the files that still lies in the ring."""
+        return self._removed() > 0 and lsn < (slots.newest(self._ring) or 0)
 
     def _pinned_chunks(
         self, position: int, limit: int, kinds: int, *, copy: bool
@@ -218,8 +224,7 @@ class RawReader:
             if lsn >= head:
                 raise InvalidLSN("nothing is appended there yet", lsn=lsn)
             self._client.await_level(Level.RING, lsn)
-        if ring.load(_DROPPED) and lsn < (slots.newest(ring) or 0):
-            # What was dropped from the files may still lie in the ring.
+        if self._may_be_dropped(lsn):
             return self._load_from_file(lsn, kinds)
         return self.published_frame(lsn, kinds)
 

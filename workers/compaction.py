@@ -21,7 +21,7 @@ from logstore.segments.voided import VoidedParts
 
 if TYPE_CHECKING:
     from logstore.segments.footer import Footer
-    from logstore.segments.manifest import Manifest
+    from logstore.segments.manifest import Manifest, SealedSegment
 
 PAUSE: Final = 4  # times as long as a compaction took passes until the next unasked for
 UNDECIDED_S: Final = 1.0  # until the next look at transactions that may be over
@@ -39,7 +39,7 @@ class Compactor:
         self._directory = directory
         self._voided = VoidedParts(directory, client.identity.uuid)
         self._orphans = Orphans()
-        self._dropped: list[str] = []  # saved as dropped, and not unlinked yet
+        self._dropped: list[SealedSegment] = []  # saved as dropped, and not unlinked yet
         self._answered = client.ring.load(LAYOUT["compact_done"])
         self._queued = self._sealed_since = False
         self._next_s = 0.0
@@ -100,11 +100,14 @@ class Compactor:
             point("compact.judged")
             save(plan.manifest)
             point("compact.saved")
-            self._dropped += [segment_name(one.base_lsn) for one in plan.dropped]
-            client.ring.add(LAYOUT["compact_bytes"], plan.dropped_bytes)
-            logger.info("dropped %d segments, %d bytes", len(plan.dropped), plan.dropped_bytes)
+            self._dropped += plan.dropped
         if self._dropped:
-            _unlink(client, directory, plan.manifest, self._dropped)
+            names = [segment_name(one.base_lsn) for one in self._dropped]
+            _unlink(client, directory, plan.manifest, names)
+            dropped_bytes = sum(one.end_lsn - one.base_lsn for one in self._dropped)
+            # Order: the files before the count: who sees it lists them anew.
+            client.ring.add(LAYOUT["compact_bytes"], dropped_bytes)
+            logger.info("dropped %d segments, %d bytes", len(names), dropped_bytes)
             self._dropped = []
 
 

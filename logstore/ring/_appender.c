@@ -142,9 +142,9 @@ static PyObject *wait_for(AppenderObject *self, PyObject *const *args, Py_ssize_
         return call_python(self, "_wait_for", &call, "synced");
     if (level == LS_LEVEL_SYNCED && passed(ring, lsn))
         Py_RETURN_NONE;
-    Py_INCREF(ring); /* as in append */
+    Py_INCREF((PyObject *)ring); /* as in append */
     done = wait_until(ring, (enum ls_level)level, lsn, UINT64_MAX);
-    Py_DECREF(ring);
+    Py_DECREF((PyObject *)ring);
     return done;
 }
 

@@ -91,12 +91,10 @@ class Compaction:
     Attributes:
         manifest: Without them. It starts where the first segment begins that stays.
         dropped: The segments to unlink.
-        dropped_bytes: How many bytes of frames they hold.
     """
 
     manifest: Manifest
     dropped: tuple[SealedSegment, ...]
-    dropped_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +169,7 @@ def compaction(manifest: Manifest, verdicts: Iterable[Verdict]) -> Compaction:
     start_lsn = manifest.start_lsn
     if dropped and kept:
         start_lsn = max(start_lsn, kept[0].base_lsn)
-    return Compaction(
-        manifest=replace(manifest, sealed=kept, start_lsn=start_lsn),
-        dropped=dropped,
-        dropped_bytes=sum(one.end_lsn - one.base_lsn for one in dropped),
-    )
+    return Compaction(replace(manifest, sealed=kept, start_lsn=start_lsn), dropped)
 
 
 def _seqs_of(transactions: Iterable[Transaction]) -> dict[int, RangeSet]:

@@ -9,7 +9,9 @@ import pytest
 
 import logstore
 from logstore import LogstoreError
+from logstore.files import Directory
 from logstore.raw import RECENT
+from logstore.segments import manifest
 from tests.conftest import Serve
 from tests.hostile.test_scribbling_crash import PLACES, RING, scribble
 from tests.service import Service
@@ -89,3 +91,22 @@ def test_a_new_region_has_nothing_of_the_one_before(serve: Serve) -> None:
         assert [record.payload for record in log.read()] == PAYLOADS
         appended(log, [b"more"])
         assert [record.payload for record in log.read()] == [*PAYLOADS, b"more"]
+
+
+def test_what_is_dropped_from_the_middle_is_gone_from_memory_too(serve: Serve) -> None:
+    service = serve(segment_size=1 << 13, ring_size=RING)
+    with service.attach() as log:
+        kept = log.group("kept").append(b"stays", durability="synced")
+        lsns = appended(log, [bytes(3000)] * 6)
+        log.group("default").checkpoint(up_to=6)
+        log.sync(timeout=10)
+        log.compact(timeout=10)
+        there = [record.lsn for record in log.read()]
+    with Directory.open(service.path, create=False) as directory:
+        found = manifest.load(directory)
+    assert found is not None
+    assert there[0] == kept
+    assert len(there) < len(lsns)
+    newest = found.sealed[-1].end_lsn
+    for lsn in there:
+        assert lsn >= newest or any(one.base_lsn <= lsn < one.end_lsn for one in found.sealed)
