@@ -104,9 +104,8 @@ class RawReader:
 
     def _recent(self, position: int, limit: int, kinds: int) -> tuple[list[Record], int]:
         """Copy frames out of the ring, be they in files or not, so that no file is opened."""
-        if self._ring.load(_HEAD) > position + self._ring.capacity or self._may_be_dropped(
-            position
-        ):
+        overwritten = self._ring.load(_HEAD) > position + self._ring.capacity
+        if overwritten or self._may_be_dropped(position):
             return [], position
         position = max(position, self._ring.load(_START))
         self.names()

@@ -4,8 +4,9 @@
  * for, so that an advance wakes those it covers and not the rest.  A waiter needs only to read the
  * region: a read-only attachment can wait too.
  *
- * A follower sleeps on the committer's mode as well.  The append that wakes the committer wakes it too, and
- * both get up at once, not one after the other; then it looks for the watermark for a moment, awake.
+ * A follower, who waits for what is not appended yet, sleeps on the committer's mode as well.  The append
+ * that wakes the committer wakes it too, and both get up at once, not one after the other; then it looks
+ * for the watermark for a moment, awake.
  *
  * Every wait ends at a deadline that the caller cuts into slices; between slices it looks whether the
  * service still lives.  A wake-up that was lost with its sender costs one slice, never a hang.
@@ -170,7 +171,8 @@ enum ls_status ls_wait(struct ls_ring *ring, enum ls_level level, uint64_t lsn, 
             return LS_OK;
         if (hopeless(ring))
             return LS_WRONG_STATE;
-        if (level != LS_LEVEL_SYNCED)
+        /* A follower: what it waits for is not appended yet.  Others are woken by class, and not in vain. */
+        if (level != LS_LEVEL_SYNCED && lsn >= atomic_load_explicit(&ring->region->head, memory_order_relaxed))
             status = follow(ring, watermark, now, deadline_ns);
         if (status == LS_WRONG_STATE)
             status = futex_wait(watermark, (uint32_t)now, deadline_ns, class_of(lsn));
