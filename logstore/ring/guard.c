@@ -13,11 +13,12 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 #include <time.h>
 
 #include "ring/ring.h"
 
-enum { SPINS = 64 };
+enum { SPINS = 64, YIELDS = 64 };
 
 static inline void relax(void)
 {
@@ -36,23 +37,35 @@ static int claim(struct ls_ring *ring)
                                                    memory_order_acquire, memory_order_relaxed);
 }
 
+static int take(struct ls_ring *ring)
+{
+    if (sem_trywait(ring->semaphore) != 0)
+        return 0;
+    LS_POINT("guard.token"); /* Crash: a lost token; the next time-out replaces it. */
+    return claim(ring);
+}
+
 enum ls_status ls_guard_try(struct ls_ring *ring)
 {
     for (int spin = 0; spin < SPINS; spin++) {
-        if (sem_trywait(ring->semaphore) == 0) {
-            LS_POINT("guard.token"); /* Crash: a lost token; the next time-out replaces it. */
-            if (claim(ring))
-                return LS_OK;
-        }
+        if (take(ring))
+            return LS_OK;
         relax();
     }
     return LS_BUSY;
 }
 
+/* Take the guard, asleep if need be.  Its owner has most likely lost his core just now: let him have ours
+ * first.  As long as anybody sleeps, each release costs a system call, and the more will have to sleep. */
 enum ls_status ls_guard_until(struct ls_ring *ring, uint64_t deadline_ns)
 {
     struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
                                 .tv_nsec = (long)(deadline_ns % 1000000000u)};
+    for (int yield = 0; yield < YIELDS; yield++) {
+        sched_yield();
+        if (take(ring))
+            return LS_OK;
+    }
     for (;;) {
         if (sem_clockwait(ring->semaphore, CLOCK_MONOTONIC, &deadline) == 0) {
             LS_POINT("guard.token");

@@ -65,8 +65,6 @@ def machine(
         started.close()
 
 
-# With the slow ones until the long form below has passed: both find what depends on the moment.
-@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.timeout(900)  # a failure is made smaller, which takes a while
 def test_a_log_holds_what_the_model_says(places: Iterator[Path], nursery: Nursery) -> None:
