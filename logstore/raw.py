@@ -11,10 +11,10 @@ from logstore.disk_errors import reading
 from logstore.errors import Corruption, InvalidLSN, NotFound
 from logstore.files import Directory
 from logstore.frames import Record, frame_at, scan
-from logstore.ring import groups, slots
+from logstore.ring import groups
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
-from logstore.ring.layout import WATERMARKS, Level
+from logstore.ring.layout import COMMITTER, WATERMARKS, Level, client_offset
 from logstore.segments.loading import Loader
 from logstore.segments.reader import SegmentReader
 from logstore.segments.search import Finder
@@ -29,7 +29,8 @@ _WRITTEN: Final = LAYOUT["written"]
 _START: Final = LAYOUT["start"]
 _GROUP_COUNT: Final = LAYOUT["group_count"]
 _DROPPED: Final = LAYOUT["compact_bytes"]
-_RESTARTS: Final = LAYOUT["committer_restarts"]
+_DROPPED_BELOW: Final = LAYOUT["dropped_below"]
+_COMMITTER: Final = client_offset(COMMITTER, "generation")
 
 
 class RawReader:
@@ -87,9 +88,10 @@ class RawReader:
     def _removed(self) -> int:
         """Return a number that grows when segments have been removed.
 
-        Crash: a committer that dies after it removed some and before it counted them is restarted.
+        Crash: after a committer that died once it removed some and before it counted them, there
+        is another.
         """
-        return self._ring.load(_DROPPED) + self._ring.load(_RESTARTS)
+        return self._ring.load(_DROPPED) + self._ring.load(_COMMITTER)
 
     def chunks(
         self, position: int, limit: int, kinds: int, *, copy: bool = True
@@ -105,15 +107,11 @@ class RawReader:
     def _recent(self, position: int, limit: int, kinds: int) -> tuple[list[Record], int]:
         """Copy frames out of the ring, be they in files or not, so that no file is opened."""
         overwritten = self._ring.load(_HEAD) > position + self._ring.capacity
-        if overwritten or self._may_be_dropped(position):
+        if overwritten or position < self._ring.load(_DROPPED_BELOW):
             return [], position
         position = max(position, self._ring.load(_START))
         self.names()
         return self._copied(position, limit, limit - position, kinds)
-
-    def _may_be_dropped(self, lsn: int) -> bool:
-        """Tell whether a frame may be gone from the files that still lies in the ring."""
-        return self._removed() > 0 and lsn < (slots.newest(self._ring) or 0)
 
     def _pinned_chunks(
         self, position: int, limit: int, kinds: int, *, copy: bool
@@ -223,7 +221,8 @@ class RawReader:
             if lsn >= head:
                 raise InvalidLSN("nothing is appended there yet", lsn=lsn)
             self._client.await_level(Level.RING, lsn)
-        if self._may_be_dropped(lsn):
+        if lsn < ring.load(_DROPPED_BELOW):
+            # What was dropped from the files may still lie in the ring.
             return self._load_from_file(lsn, kinds)
         return self.published_frame(lsn, kinds)
 

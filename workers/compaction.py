@@ -124,9 +124,12 @@ def remove_leftovers(client: Client, directory: Directory, manifest: Manifest) -
 
 
 def _unlink(client: Client, directory: Directory, manifest: Manifest, names: Sequence[str]) -> None:
-    # Order: the manifest before the start: reverts list no interval that ends before it. The start
-    # before the files, so a reader is told that records are gone.
+    # Order: the manifest before the start: reverts list no interval that ends before it. Both words
+    # before the files: a reader is told that records are gone, and takes none from the ring that
+    # another has found to be gone.
     client.ring.store(LAYOUT["start"], manifest.start_lsn)
+    end = manifest.sealed[-1].end_lsn if manifest.sealed else manifest.start_lsn
+    client.ring.store(LAYOUT["dropped_below"], end)
     for name in names:
         with suppress(FileNotFoundError):
             directory.unlink(name)

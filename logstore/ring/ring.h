@@ -179,6 +179,7 @@ struct ls_region {
     _Atomic uint64_t compact_bytes;                    /* dropped so far */
     _Atomic uint64_t retain_bytes; /* from the options; 0 = no limit */
     _Atomic uint64_t retain_age_ns;
+    _Atomic uint64_t dropped_below; /* a frame below may be gone, though it lies in the ring still */
     alignas(LS_LINE) _Atomic uint64_t repairs;
     _Atomic uint64_t committer_restarts;
     _Atomic uint64_t syncer_restarts;

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import logstore
+from logstore import NotFound
 from logstore.files import Directory
 from logstore.segments import manifest as manifests
 from logstore.segments.segment import segment_name
@@ -36,10 +37,10 @@ def files(service: Service) -> set[str]:
     return {path.name for path in service.path.glob("*.seg")}
 
 
-def fill(log: logstore.Log) -> None:
+def fill(log: logstore.Log, count: int = 200) -> None:
     """Append records of one group, and of another in the middle of the log."""
-    for number in range(200):
-        group = "given up" if 50 <= number < 150 else "kept"
+    for number in range(count):
+        group = "given up" if count // 4 <= number < count * 3 // 4 else "kept"
         log.group(group).append(b"%d" % number + bytes(1000))
     log.sync()
 
@@ -90,3 +91,37 @@ def test_what_compaction_had_no_time_to_remove_is_removed_by_the_next_committer(
     service.start()
     with service.attach() as log:
         assert kept(log) == [*range(50), *range(150, 200)]
+
+
+def is_gone(group: logstore.Group, seq: int) -> bool:
+    """Tell whether a record is not to be found by its seq."""
+    try:
+        group.load(seq)
+    except NotFound:
+        return True
+    return False
+
+
+def test_what_is_found_to_be_gone_is_not_read_out_of_the_ring(
+    serve: Serve, armed: FailPoints, tmp_path: Path
+) -> None:
+    once = tmp_path / "once"
+    service = serve(
+        segment_size=SEGMENT,
+        ring_size=1 << 18,
+        environment=armed.arm("compact.unlinked", role="committer", once=once),
+    )
+    with service.attach() as log:
+        fill(log, count=56)  # few enough to be read from the ring
+        supervisor = service.send("supervisor", signal.SIGSTOP)  # it replaces nobody for now
+        group = log.group("given up")
+        group.checkpoint(up_to=28)
+        log.sync()
+        log.compact(wait=False)
+        until_fired(once)
+        until(lambda: not service.is_alive("committer"), "the committer has died")
+        gone = {seq for seq in range(1, 29) if is_gone(group, seq)}
+        assert gone
+        assert not gone & {record.seq for record in log.read(group="given up")}
+        os.kill(supervisor, signal.SIGCONT)
+        assert kept(log) == [*range(14), *range(42, 56)]

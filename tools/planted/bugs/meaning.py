@@ -70,6 +70,21 @@ MEANING: Final = (
         ),
     ),
     Bug(
+        "dropped-read-from-the-ring",
+        "What compaction has dropped is read out of the ring, where it still lies.",
+        (
+            "tests/crash/test_compaction_points_crash.py"
+            "::test_what_is_found_to_be_gone_is_not_read_out_of_the_ring",
+        ),
+        (
+            Edit(
+                "logstore/raw.py",
+                "if overwritten or position < self._ring.load(_DROPPED_BELOW):\n",
+                "if overwritten:\n",
+            ),
+        ),
+    ),
+    Bug(
         "revert-of-a-commit-not-seen",
         "A transaction is committed although a revert lies behind its first part.",
         (
