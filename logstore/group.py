@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from logstore import checkpoints, reverting
 from logstore.checkpoints import Checkpoints, Commands
 from logstore.cursor import Cursor
-from logstore.errors import InvalidArgument
+from logstore.errors import Compacted, InvalidArgument, NotFound
 from logstore.frames import Record
 from logstore.lsn import Durability
 from logstore.places import Start
@@ -101,9 +101,12 @@ class Group(Writer):
             InvalidArgument: A seq is below 1.
             NotWritten, Compacted: There is no record `start` (yet, any more).
         """
-        first = None if start is None else self.log._reading.segment_of(self, _seq(start))
-        records = self.log.read(first, durability=durability, group=self.name)
-        low = start or 1
+        low = 1 if start is None else _seq(start)
+        first = None if start is None else self.log._reading.segment_of(self, low)
+        try:
+            records = self.log.read(first, durability=durability, group=self.name)
+        except NotFound as error:
+            raise Compacted(f"seq {low} was dropped just now", lsn=first) from error
         high = None if end is None else _seq(end)
         return (r for r in records if r.seq >= low and (high is None or r.seq < high))
 

@@ -47,8 +47,18 @@ class Syncer:
         self._first = self._ring.load(LAYOUT["segments_synced"])
         self._segments: list[_Unsynced] = []
         self._names_durable = True
+        self._pass_durable()
         if self._ring.load(LAYOUT["sync_intent"]):
             self._redo()
+
+    def _pass_durable(self) -> None:
+        """Retire what the predecessor had made durable and told, and not retired: it may be gone."""
+        synced = self._ring.load(LAYOUT["synced"])
+        for successor in slots.bases(self._ring, self._first)[1:]:
+            if successor > synced:
+                return
+            self._first += 1
+            slots.retire(self._ring, self._first)
 
     def _redo(self) -> None:
         """Rewrite what is written and not known to be durable.

@@ -17,6 +17,7 @@ from logstore.segments.segment import segment_name
 from logstore.workers.syncer import Syncer
 from tests.faults.scene import Scene
 from tests.power.recording import Image, Op, RecordedDisk, Trace
+from tests.service import until
 
 
 class Killed(BaseException):
@@ -133,6 +134,26 @@ def test_a_sync_that_failed_is_never_tried_again(scene: Scene) -> None:
     assert not scene.syncer.step()
     assert len(scene.faults.fired) == 1
     assert (scene.state, scene.synced) == (State.FAILED, synced)
+
+
+def test_what_was_synced_and_dropped_is_passed_over_by_the_next_syncer(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert scene.log is not None
+    monkeypatch.setattr(scene.syncer, "_retire", lambda _: None)  # it dies before it comes to this
+    for _ in range(5):
+        scene.append(3000)  # a segment each
+    scene.settle()
+    scene.log.group("default").checkpoint(up_to=2)
+    scene.settle()
+    scene.log.compact(wait=False)
+    scene.settle()
+    until(lambda: not (scene.path / segment_name(4096)).exists(), "it is dropped")
+    retired(scene)
+    assert scene.start_workers()
+    scene.append(10)
+    scene.settle()
+    assert (scene.state, scene.synced) == (State.RUNNING, scene.head)
 
 
 def test_a_sync_that_the_disk_refuses_on_the_vigil_fails_the_log(scene: Scene) -> None:
