@@ -298,21 +298,3 @@ def test_a_reader_that_was_overtaken_by_compaction_begins_where_the_log_does(
         assert expected[-1] == last[-1]
         assert [record.lsn for record in forwards] == expected
         assert [record.lsn for record in backwards] == expected[::-1]
-
-
-def test_a_read_from_what_is_dropped_at_that_moment_says_so(
-    small: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with small.attach() as log:
-        group = log.group("orders")
-        first = group.append_many([RECORD] * 100)[0]
-        for _ in range(30):
-            group.append_many([RECORD] * 100)
-        group.checkpoint(up_to=2000)
-        log.sync()
-        log.compact(timeout=10)
-        assert log.watermarks().start > first
-        # As if it had been there when it was looked for.
-        monkeypatch.setattr(log._reading, "segment_of", lambda *_: first)
-        with pytest.raises(Compacted):
-            group.read(1)

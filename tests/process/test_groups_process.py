@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 import logstore
-from logstore.errors import InvalidArgument, LimitReached, NotFound
+from logstore.errors import Compacted, InvalidArgument, LimitReached, NotFound
 from logstore.ring._ring import LAYOUT
 from logstore.ring.layout import GROUPS, group_offset
 from tests.conftest import Serve
@@ -200,3 +200,21 @@ def test_any_other_name_is_a_groups_and_is_read_back_after_a_restart(
     with service.attach() as log:
         log.group(name).append(b"3")
     assert [(r.group, r.seq) for r in service.read_all()] == [(name, n) for n in (1, 2, 3)]
+
+
+def test_a_read_from_what_is_dropped_at_that_moment_says_so(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(ring_size=1 << 18, segment_size=1 << 16).attach() as log:
+        group = log.group("orders")
+        first = group.append_many([bytes(64)] * 100)[0]
+        for _ in range(30):
+            group.append_many([bytes(64)] * 100)
+        group.checkpoint(up_to=2000)
+        log.sync()
+        log.compact(timeout=10)
+        assert log.watermarks().start > first
+        # As if it had been there when it was looked for.
+        monkeypatch.setattr(log._reading, "segment_of", lambda *_: first)
+        with pytest.raises(Compacted):
+            group.read(1)
