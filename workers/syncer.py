@@ -52,7 +52,7 @@ class Syncer:
             self._redo()
 
     def _pass_durable(self) -> None:
-        """Retire what a predecessor had synced, and told, and not retired: it may be gone by now."""
+        """Retire what a predecessor had synced, and told, and not retired: it may be gone."""
         synced = self._ring.load(LAYOUT["synced"])
         for successor in slots.bases(self._ring, self._first)[1:]:
             if successor > synced:
