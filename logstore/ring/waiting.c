@@ -160,10 +160,10 @@ static enum ls_status follow(const struct ls_ring *ring, const _Atomic uint64_t 
 }
 #endif
 
-/* Sleep until the watermark of `level` exceeds `lsn`. */
-enum ls_status ls_wait(struct ls_ring *ring, enum ls_level level, uint64_t lsn, uint64_t deadline_ns)
+__attribute__((noinline)) static enum ls_status sleep_until(const struct ls_ring *ring, enum ls_level level,
+                                                            uint64_t lsn, uint64_t deadline_ns)
 {
-    _Atomic uint64_t *watermark = ls_watermark(ring, level);
+    const _Atomic uint64_t *watermark = ls_watermark(ring, level);
     for (;;) {
         uint64_t now = atomic_load_explicit(watermark, memory_order_acquire);
         enum ls_status status = LS_WRONG_STATE;
@@ -179,6 +179,12 @@ enum ls_status ls_wait(struct ls_ring *ring, enum ls_level level, uint64_t lsn, 
         if (status != LS_OK)
             return status;
     }
+}
+
+/* Sleep until the watermark of `level` exceeds `lsn`. */
+enum ls_status ls_wait(struct ls_ring *ring, enum ls_level level, uint64_t lsn, uint64_t deadline_ns)
+{
+    return ls_passed(ring, level, lsn) ? LS_OK : sleep_until(ring, level, lsn, deadline_ns);
 }
 
 /* Sleep until the ring has room for `span` more bytes. */

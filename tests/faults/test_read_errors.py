@@ -56,6 +56,8 @@ def contents(path: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.EMFILE, errno.ESTALE])
 @pytest.mark.parametrize("back", [False, True], ids=["forward", "backward"])
 def test_reading_gives_everything_or_an_error(scene: Scene, number: int, back: bool) -> None:
+    assert scene.stop()
+    assert scene.start(), "anew, with nothing in the ring"
     log = scene.log
     assert log is not None
     everything = list(log.read(reverse=back))

@@ -26,14 +26,14 @@ C_BOUNDS = {
         "path_append_many": 170,  # [146]
         "path_drain": 175,  # [152]
         "path_check": 135,  # [119]
-        "path_wait": 45,  # [38]
+        "path_wait": 23,  # [20]
     },
     1024: {
         "path_append": 890,  # [772]
         "path_append_many": 675,  # [587]
         "path_drain": 555,  # [481]
         "path_check": 515,  # [447]
-        "path_wait": 45,  # [38]
+        "path_wait": 23,  # [20]
     },
 }
 PYTHON_BOUNDS = {  # CPython 3.11
