@@ -20,7 +20,8 @@ import psutil
 
 import logstore
 from logstore.ring import region
-from logstore.ring.layout import COMMITTER, SUPERVISOR, SYNCER, client_offset
+from logstore.ring._ring import LAYOUT
+from logstore.ring.layout import COMMITTER, SUPERVISOR, SYNCER, client_offset, index_of
 from logstore.ring.process import start_ticks
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -224,11 +225,30 @@ class Service:
 
 
 @contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """Stop a process with SIGSTOP for the block, and let it go on afterwards."""
-    os.kill(pid, signal.SIGSTOP)
+def stopped(pid: int, outside: logstore.Log | None = None) -> Iterator[None]:
+    """Stop a process with SIGSTOP for the block, and let it go on afterwards.
+
+    Args:
+        pid: The process.
+        outside: The log inside whose guard it must not be stopped: nobody could append.
+    """
     try:
-        until(lambda: psutil.Process(pid).status() == "stopped", f"pid {pid} is stopped")
+        _stop(pid)
+        while outside is not None and _is_in_guard(pid, outside):
+            os.kill(pid, signal.SIGCONT)
+            until(lambda: not _is_in_guard(pid, outside), f"pid {pid} has left the guard")
+            _stop(pid)
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def _stop(pid: int) -> None:
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: psutil.Process(pid).status() == "stopped", f"pid {pid} is stopped")
+
+
+def _is_in_guard(pid: int, log: logstore.Log) -> bool:
+    ring = log._client.ring
+    owner = ring.load(LAYOUT["owner"])
+    return owner != 0 and ring.load(client_offset(index_of(owner), "pid")) == pid

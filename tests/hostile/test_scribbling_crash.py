@@ -63,7 +63,7 @@ def test_a_record_that_is_made_shorter_with_a_right_checksum_harms_no_other(
         log.append(b"before", durability="synced")
         if killed:
             service.send("supervisor", signal.SIGSTOP)
-        with stopped(service.pid("committer")):
+        with stopped(service.pid("committer"), outside=log):
             lsn = log.append(b"made shorter".ljust(40))
             for payload in after:
                 other.append(payload)
@@ -91,7 +91,7 @@ def test_only_the_record_that_was_scribbled_over_is_lost(
         log.append_many(before, durability="synced")
         if killed:
             service.send("supervisor", signal.SIGSTOP)
-        with stopped(service.pid("committer")):
+        with stopped(service.pid("committer"), outside=log):
             other.append(b"beside")
             lsn = log.append(b"scribbled over".ljust(40))
             for payload in after:
