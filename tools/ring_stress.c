@@ -313,7 +313,7 @@ static void await_work(struct ls_ring *ring, uint64_t blocked_lsn, int is_vigil,
     uint64_t from = atomic_load_explicit(&run.region->written, memory_order_relaxed), to;
     struct ls_file file = {run.file, from, from + run.capacity};
     if (is_vigil)
-        ls_keep_writing(ring, &file, blocked_lsn, LS_STATE_RUNNING);
+        ls_keep_writing(ring, &file, &blocked_lsn, LS_STATE_RUNNING);
     else
         ls_committer_idle(ring, &file, mode, blocked_lsn, LS_STATE_RUNNING,
                           ls_now_ns() + (mode == LS_NAPPING ? SLICE / 50 : SLICE / 5));
@@ -366,8 +366,8 @@ static void *sync_written(void *argument)
         } else if (below(&dice, 2) == 0) {
             ls_keep_syncing(&ring, run.file, 0, LS_STATE_RUNNING);
         } else {
-            ls_syncer_idle(&ring, below(&dice, 2) ? LS_NAPPING : LS_SLEEPING, LS_STATE_RUNNING,
-                           ls_now_ns() + SLICE / 5);
+            ls_syncer_idle(&ring, run.file, 0, below(&dice, 2) ? LS_NAPPING : LS_SLEEPING,
+                           LS_STATE_RUNNING, ls_now_ns() + SLICE / 5);
         }
     }
     return NULL;

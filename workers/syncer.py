@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -130,22 +131,22 @@ class Syncer:
         ring = self._ring
         if self._client.state == State.FAILED:
             time.sleep(0.1)
-        elif self._keep_vigil():
+        elif self._sync_in_c(ring.keep_syncing, self._client.state):
             return
         elif ring.load(LAYOUT["written"]) > ring.load(LAYOUT["synced"]):
-            rest_s = self._last_sync_s + self._interval_s - time.monotonic()
-            ring.syncer_idle(Mode.NAPPING, self._client.state, max(rest_s, 0.0))
+            rest_s = max(self._last_sync_s + self._interval_s - time.monotonic(), 0.0)
+            self._sync_in_c(ring.syncer_idle, Mode.NAPPING, self._client.state, rest_s)
         else:
-            ring.syncer_idle(Mode.SLEEPING, self._client.state, DEEP_SLEEP_S)
+            self._sync_in_c(ring.syncer_idle, Mode.SLEEPING, self._client.state, DEEP_SLEEP_S)
 
-    def _keep_vigil(self) -> bool:
+    def _sync_in_c(self, idle: Callable[..., bool], *how: float) -> bool:
         """Sync what somebody waits for, without Python; tell whether to look for work again."""
         ring = self._ring
         plain = len(self._segments) == 1 and self._names_durable and self._directory.direct
         fd = self._segments[0].fd if plain else -1
         before = ring.load(LAYOUT["synced"])
         try:
-            more = ring.keep_syncing(self._client.state, fd, self._first + 1)
+            more = idle(*how, fd, self._first + 1)
         except OSError as error:
             name = segment_name(self._segments[0].base_lsn)
             role.fail(ring, "fdatasync", error, self._directory.path / name)

@@ -26,8 +26,8 @@ typedef struct {
     PyObject *hook; /* called with (status, detail) when the ring cannot go on; raises or returns */
     int closed;
     int blocking; /* threads inside a call that has released the GIL */
-    uint64_t asked_from; /* synced, and */
-    uint64_t asked_to;   /* up to where durability was asked for, at this process's last demand */
+    uint64_t ask_at;   /* a wait for an LSN from here on may ask for the next sync, */
+    uint64_t asked_to; /* if the last one asked for was only this far; 0: none has been */
 } RingObject;
 
 /* Release the GIL around a call into the ring, and let close() know that we are in there. */

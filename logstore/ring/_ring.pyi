@@ -257,11 +257,16 @@ class Ring:
     ) -> None:
         """Sleep in `mode` until there is work, the state is no longer `state`, or time is up.
 
-        The first work is done right away, if `fd` is not -1: as on the vigil, `keep_writing`.
+        Work is done right away, if `fd` is not -1, as on the vigil (`keep_writing`), for up to
+        50 ms and as long as there is some at the end of each sleep.
         """
 
-    def syncer_idle(self, mode: int, state: int, timeout: float, /) -> None:
-        """Sleep in `mode` until there is work, the state is no longer `state`, or time is up."""
+    def syncer_idle(self, mode: int, state: int, timeout: float, fd: int, segments: int, /) -> bool:
+        """Sleep in `mode` until there is work, the state is no longer `state`, or time is up.
+
+        What somebody waits for is synced right away, and so on, for up to 50 ms. Arguments, result
+        and errors are those of `keep_syncing`.
+        """
 
     def keep_writing(self, blocked_lsn: int, state: int, fd: int, origin: int, end: int, /) -> bool:
         """Keep the committer's vigil: write to `fd` while somebody waits for a quick disk.

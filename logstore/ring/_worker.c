@@ -92,38 +92,31 @@ PyObject *ring_committer_idle(RingObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* syncer_idle(mode, state, timeout) */
-PyObject *ring_syncer_idle(RingObject *self, PyObject *args)
-{
-    int mode;
-    unsigned long long state;
-    double timeout;
-    uint64_t deadline;
-    if (!PyArg_ParseTuple(args, "iKd", &mode, &state, &timeout))
-        return NULL;
-    deadline = ls_now_ns() + (uint64_t)(timeout * 1e9);
-    Py_BEGIN_ALLOW_THREADS
-    ls_syncer_idle(&self->ring, (enum ls_mode)mode, state, deadline);
-    Py_END_ALLOW_THREADS
-    if (PyErr_CheckSignals() < 0)
-        return NULL;
-    Py_RETURN_NONE;
-}
-
 /* keep_writing(blocked_lsn, state, fd, origin, end) -> is there something for the step? */
 PyObject *ring_keep_writing(RingObject *self, PyObject *args)
 {
     struct ls_file file;
     unsigned long long blocked_lsn, state, origin, end;
+    uint64_t blocked;
     int more;
     if (!PyArg_ParseTuple(args, "KKiKK", &blocked_lsn, &state, &file.fd, &origin, &end))
         return NULL;
+    blocked = blocked_lsn;
     file.origin = origin;
     file.end = end;
     Py_BEGIN_ALLOW_THREADS
-    more = ls_keep_writing(&self->ring, &file, blocked_lsn, state);
+    more = ls_keep_writing(&self->ring, &file, &blocked, state);
     Py_END_ALLOW_THREADS
     return PyBool_FromLong(more);
+}
+
+/* Is there something for the syncer's step? `more` is -1 and `number` an errno if the disk refused. */
+static PyObject *more_or_error(int more, int number)
+{
+    if (more >= 0)
+        return PyBool_FromLong(more);
+    errno = number;
+    return PyErr_SetFromErrno(PyExc_OSError);
 }
 
 /* keep_syncing(state, fd, segments) -> is there something for the step? OSError if the disk refused. */
@@ -137,11 +130,26 @@ PyObject *ring_keep_syncing(RingObject *self, PyObject *args)
     more = ls_keep_syncing(&self->ring, fd, segments, state);
     number = errno;
     Py_END_ALLOW_THREADS
-    if (more < 0) {
-        errno = number;
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
-    return PyBool_FromLong(more);
+    return more_or_error(more, number);
+}
+
+/* syncer_idle(mode, state, timeout, fd, segments) -> as keep_syncing */
+PyObject *ring_syncer_idle(RingObject *self, PyObject *args)
+{
+    unsigned long long state, segments;
+    int mode, fd, more, number;
+    double timeout;
+    uint64_t deadline;
+    if (!PyArg_ParseTuple(args, "iKdiK", &mode, &state, &timeout, &fd, &segments))
+        return NULL;
+    deadline = ls_now_ns() + (uint64_t)(timeout * 1e9);
+    Py_BEGIN_ALLOW_THREADS
+    more = ls_syncer_idle(&self->ring, fd, segments, (enum ls_mode)mode, state, deadline);
+    number = errno;
+    Py_END_ALLOW_THREADS
+    if (more >= 0 && PyErr_CheckSignals() < 0)
+        return NULL;
+    return more_or_error(more, number);
 }
 
 /* sound() -> can the words of the region all be true? */

@@ -335,23 +335,27 @@ static PyObject *waited(RingObject *self, uint64_t lsn)
 
 /* Ask for the next sync ahead of its need.
  *
- * Who keeps many records in flight and waits for each finds most of them durable. When it has come to
- * those that the last demand made durable, it will soon wait for what it has appended since: asked for
- * now, that is synced while it goes on, and not only once it has to sleep. */
+ * Who keeps many records in flight and waits for each finds most of them durable. Each time that nobody has
+ * asked for the newer half of what it has in flight, that is asked for: one half is synced while it goes on
+ * with the other, and not only once it has to sleep. */
 static void ask_ahead(RingObject *self, uint64_t lsn)
 {
     struct ls_region *region = self->ring.region;
-    uint64_t synced, head;
+    uint64_t head, asked, half;
 
-    if (lsn < self->asked_from || self->asked_to == 0)
+    if (lsn < self->ask_at || self->asked_to == 0)
         return;
-    synced = atomic_load_explicit(&region->synced, memory_order_acquire);
-    head = atomic_load_explicit(&region->head, memory_order_acquire);
-    if (synced < self->asked_to || head <= synced)
-        return;
-    self->asked_from = synced;
-    self->asked_to = head;
-    ls_demand(&self->ring, LS_LEVEL_SYNCED, head - 1);
+    head = atomic_load_explicit(&region->head, memory_order_relaxed);
+    asked = atomic_load_explicit(&region->synced, memory_order_relaxed);
+    asked = asked > self->asked_to ? asked : self->asked_to;
+    half = (head - lsn) / 2;
+    self->ask_at = lsn + half;
+    if (head > asked && head - asked >= half) {
+        self->asked_to = head;
+        ls_demand(&self->ring, LS_LEVEL_SYNCED, head - 1);
+    } else if (head > asked) {
+        self->ask_at -= head - asked; /* then it is half, if as much is in flight as now */
+    }
 }
 
 /* Is the record at `lsn` durable already, and is nothing reverted?  Who keeps many records in flight comes
@@ -378,8 +382,9 @@ PyObject *wait_until(RingObject *self, enum ls_level level, uint64_t lsn, uint64
         return waited(self, lsn);
     began = ls_now_ns();
     if (level == LS_LEVEL_SYNCED) {
-        self->asked_from = atomic_load_explicit(&self->ring.region->synced, memory_order_relaxed);
-        self->asked_to = lsn + 1;
+        self->ask_at = lsn;
+        if (self->asked_to <= lsn)
+            self->asked_to = lsn + 1;
     }
     do {
         uint64_t end = slice_end(deadline);

@@ -1,11 +1,12 @@
-/* How the workers pass the time when their step found nothing to do: a vigil, then sleep.
+/* How the workers pass the time when their step found nothing to do: a vigil, then sleep, and work.
  *
  * On a quick disk, waking an idle core costs as much as a sync, and so does the Python of a worker's step.
  * So while somebody waits for the disk, a worker keeps a vigil: it looks for the next piece of work awake,
- * and does it right here.  It yields between two looks: whoever has work to do takes the core.
+ * and does it right here.  It yields between two looks: whoever has work to do takes the core.  Then it
+ * sleeps, does here what it is woken for, and begins again; for 50 ms, then the step has its turn.
  *
- * A round of the vigil does what the worker's step does, in the same order, as long as nothing is out of
- * the ordinary.  Whatever is (damage, a full segment, a new one, a write that failed) it leaves to the step.
+ * What is done here is what the worker's step does, in the same order, as long as nothing is out of the
+ * ordinary.  Whatever is (damage, a full segment, a new one, a write that failed) is left to the step.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -14,9 +15,10 @@
 
 #include "ring/ring.h"
 
-#define QUICK_SYNC_NS UINT64_C(250000)      /* a disk this quick is worth a vigil */
 #define HAND_OVER_NS UINT64_C(50000)        /* from a writer's demand to `written`, at most */
-#define LONGEST_VIGIL_NS UINT64_C(50000000) /* the step has more to look after */
+#define LONGEST_NS UINT64_C(50000000)       /* the step has more to look after */
+#define NAP_NS UINT64_C(1000000)            /* as NAP_S in committer.py */
+#define FILLED UINT64_C(262144)             /* bytes of zeros ahead of what is synced in small pieces */
 
 /* Does somebody wait until what lies at `lsn` is durable? */
 static int demanded(const struct ls_region *region, uint64_t lsn)
@@ -24,16 +26,17 @@ static int demanded(const struct ls_region *region, uint64_t lsn)
     return atomic_load_explicit(&region->sync_request, memory_order_relaxed) > lsn;
 }
 
+/* Is the frame at which the walk stopped published? */
+static int is_published(const struct ls_ring *ring, uint64_t lsn)
+{
+    return atomic_load_explicit(&ring->region->head, memory_order_acquire) > lsn &&
+           !((uint32_t)atomic_load_explicit(ls_frame_atomic_word(ls_frame_at(ring, lsn)),
+                                            memory_order_acquire) & LS_IN_FLIGHT);
+}
+
 static int committer_ready(const struct ls_ring *ring, enum ls_mode mode, uint64_t blocked_lsn)
 {
-    const struct ls_region *region = ring->region;
-    uint64_t word;
-    if (atomic_load_explicit(&region->head, memory_order_acquire) <= blocked_lsn ||
-        (mode == LS_NAPPING && !demanded(region, blocked_lsn)))
-        return 0;
-    word = atomic_load_explicit(ls_frame_atomic_word(ls_frame_at(ring, blocked_lsn)),
-                                memory_order_acquire);
-    return !((uint32_t)word & LS_IN_FLIGHT);
+    return (mode != LS_NAPPING || demanded(ring->region, blocked_lsn)) && is_published(ring, blocked_lsn);
 }
 
 static int syncer_ready(const struct ls_region *region, enum ls_mode mode)
@@ -48,10 +51,28 @@ static int syncer_ready(const struct ls_region *region, enum ls_mode mode)
 static uint64_t vigil_ns(const struct ls_region *region, int is_syncer)
 {
     uint64_t sync_ns = atomic_load_explicit(&region->sync_recent_ns, memory_order_relaxed);
-    if (sync_ns > QUICK_SYNC_NS ||
+    if (sync_ns > LS_QUICK_SYNC_NS ||
         !demanded(region, atomic_load_explicit(&region->synced, memory_order_relaxed)))
         return 0;
     return is_syncer ? 2 * HAND_OVER_NS : sync_ns + sync_ns / 2 + HAND_OVER_NS;
+}
+
+/* Write zeros ahead of a small piece that somebody waits for.
+ *
+ * Bytes that are reserved and were never written cost a sync a commit of the file system's journal, which
+ * takes as long as the sync itself: now one in FILLED bytes has it, and the others only their own pages.
+ * Nothing depends on it: what lies there reads as zeros anyway, or will be written once more. */
+static void fill_ahead(struct ls_ring *ring, const struct ls_file *file, uint64_t from, uint64_t to)
+{
+    static const char zeros[FILLED];
+    uint64_t start = ring->filled > to ? ring->filled : to;
+    uint64_t end = file->end < start + FILLED ? file->end : start + FILLED;
+
+    if (to - from > FILLED / 4 || start - to > FILLED / 4 || start >= end || !demanded(ring->region, from))
+        return;
+    ring->filled = end;
+    if (pwrite(file->fd, zeros, end - start, (off_t)(start - file->origin)) < 0)
+        errno = 0; /* the next write or sync says what is wrong */
 }
 
 /* Write one extent, as the committer's step does.  Returns 0 if that is for the step: if the write fails or
@@ -75,13 +96,14 @@ static int write_extent(struct ls_ring *ring, const struct ls_file *file, uint64
     LS_POINT("vigil.file"); /* Crash: the successor writes the same bytes in the same place. */
     ls_advance_written(ring, extent.to);
     ls_count_drain(ring, extent.to - from);
+    fill_ahead(ring, file, from, extent.to);
     *blocked_lsn = extent.at;
     return 1;
 }
 
-/* The committer's vigil; its walk stopped at `blocked_lsn` (the head, or a frame in flight).
+/* The committer's vigil; its walk stopped at `*blocked_lsn` (the head, or a frame in flight).
  * Returns whether there is something for the step; if not, nobody waits, and it may sleep. */
-int ls_keep_writing(struct ls_ring *ring, const struct ls_file *file, uint64_t blocked_lsn, uint64_t state)
+int ls_keep_writing(struct ls_ring *ring, const struct ls_file *file, uint64_t *blocked_lsn, uint64_t state)
 {
     const struct ls_region *region = ring->region;
     uint64_t vigil = vigil_ns(region, 0);
@@ -90,10 +112,9 @@ int ls_keep_writing(struct ls_ring *ring, const struct ls_file *file, uint64_t b
     for (; vigil && now < until; sched_yield(), now = ls_now_ns()) {
         if (atomic_load_explicit(&region->state, memory_order_acquire) != state)
             return 1;
-        if (!committer_ready(ring, LS_NAPPING, blocked_lsn) &&
-            atomic_load_explicit(&region->head, memory_order_relaxed) <= blocked_lsn + ring->capacity / 2)
+        if (!committer_ready(ring, LS_NAPPING, *blocked_lsn))
             continue;
-        if (now - began > LONGEST_VIGIL_NS || !write_extent(ring, file, &blocked_lsn))
+        if (now - began > LONGEST_NS || !write_extent(ring, file, blocked_lsn))
             return 1;
         until = ls_now_ns() + vigil;
     }
@@ -138,7 +159,7 @@ int ls_keep_syncing(struct ls_ring *ring, int fd, uint64_t segments, uint64_t st
             return 1;
         if (!syncer_ready(region, LS_NAPPING))
             continue;
-        if (now - began > LONGEST_VIGIL_NS)
+        if (now - began > LONGEST_NS)
             return 1;
         if (!sync_file(ring, fd, segments))
             return errno ? -1 : 1;
@@ -159,29 +180,79 @@ static enum ls_status idle(struct ls_ring *ring, _Atomic uint32_t *word, enum ls
     return status;
 }
 
-/* The committer has nothing to do: its walk stopped at `blocked_lsn`.  What wakes it is written at once:
- * who waits for it (a follower) has been woken too, and looks for it by now. */
-enum ls_status ls_committer_idle(struct ls_ring *ring, const struct ls_file *file, enum ls_mode mode,
-                                 uint64_t blocked_lsn, uint64_t state, uint64_t deadline_ns)
+static enum ls_status committer_sleep(struct ls_ring *ring, enum ls_mode mode, uint64_t blocked_lsn,
+                                      uint64_t state, uint64_t deadline_ns)
 {
     _Atomic uint32_t *word = &ring->region->committer_mode;
-    enum ls_status status;
     atomic_store_explicit(word, mode, memory_order_relaxed);
     /* Pairs with: the fences in ring_bell and ls_demand. */
     atomic_thread_fence(memory_order_seq_cst);
-    status = idle(ring, word, mode, committer_ready(ring, mode, blocked_lsn), state, deadline_ns);
-    if (committer_ready(ring, mode, blocked_lsn) &&
-        atomic_load_explicit(&ring->region->state, memory_order_acquire) == state)
-        write_extent(ring, file, &blocked_lsn);
-    return status;
+    return idle(ring, word, mode, committer_ready(ring, mode, blocked_lsn), state, deadline_ns);
 }
 
-enum ls_status ls_syncer_idle(struct ls_ring *ring, enum ls_mode mode, uint64_t state,
-                              uint64_t deadline_ns)
+static enum ls_status syncer_sleep(struct ls_ring *ring, enum ls_mode mode, uint64_t state,
+                                   uint64_t deadline_ns)
 {
     _Atomic uint32_t *word = &ring->region->syncer_mode;
     atomic_store_explicit(word, mode, memory_order_relaxed);
     /* Pairs with: the fences in ls_advance_written and ls_demand. */
     atomic_thread_fence(memory_order_seq_cst);
     return idle(ring, word, mode, syncer_ready(ring->region, mode), state, deadline_ns);
+}
+
+/* After work: does somebody wait for the next record, so that its append shall wake the committer?  Else it
+ * naps, and small pieces become one. */
+static enum ls_mode mode_after_work(const struct ls_region *region, uint64_t blocked_lsn, uint64_t now)
+{
+    uint64_t eager = atomic_load_explicit(&region->eager_until_ns, memory_order_relaxed) - now;
+    return demanded(region, blocked_lsn) || eager - 1 < LS_EAGER_NS ? LS_SLEEPING : LS_NAPPING;
+}
+
+/* The committer has nothing to do: its walk stopped at `blocked_lsn`.  It sleeps in `mode` until the
+ * deadline; what wakes it is written at once: who waits for it (a follower) has been woken too, and looks for
+ * it by now.  Returns when there is something for the step, or nothing to write at the end of a sleep. */
+enum ls_status ls_committer_idle(struct ls_ring *ring, const struct ls_file *file, enum ls_mode mode,
+                                 uint64_t blocked_lsn, uint64_t state, uint64_t deadline_ns)
+{
+    const struct ls_region *region = ring->region;
+    uint64_t began = 0;
+
+    for (;;) {
+        enum ls_status status = committer_sleep(ring, mode, blocked_lsn, state, deadline_ns);
+        uint64_t now = ls_now_ns();
+        began = began ? began : now;
+        if (status == LS_INTERRUPTED || now - began > LONGEST_NS || !is_published(ring, blocked_lsn) ||
+            atomic_load_explicit(&region->state, memory_order_acquire) != state ||
+            !write_extent(ring, file, &blocked_lsn) || ls_keep_writing(ring, file, &blocked_lsn, state))
+            return status;
+        now = ls_now_ns();
+        mode = mode_after_work(region, blocked_lsn, now);
+        deadline_ns = now + (mode == LS_NAPPING ? NAP_NS : 10 * NAP_NS);
+    }
+}
+
+/* The syncer has nothing to do.  It sleeps in `mode` until the deadline; what somebody waits for by then is
+ * synced at once.  Returns as ls_keep_syncing does: 0 also if nobody waits at the end of a sleep. */
+int ls_syncer_idle(struct ls_ring *ring, int fd, uint64_t segments, enum ls_mode mode, uint64_t state,
+                   uint64_t deadline_ns)
+{
+    const struct ls_region *region = ring->region;
+    uint64_t began = 0;
+    int more = 0;
+
+    do {
+        enum ls_status status = syncer_sleep(ring, mode, state, deadline_ns);
+        uint64_t now = ls_now_ns();
+        int ready = syncer_ready(region, LS_NAPPING);
+        began = began ? began : now;
+        if (status == LS_INTERRUPTED || (status == LS_TIMED_OUT && !ready) || now - began > LONGEST_NS ||
+            atomic_load_explicit(&region->state, memory_order_acquire) != state)
+            return 0;
+        if (ready && !sync_file(ring, fd, segments))
+            return errno ? -1 : 1;
+        more = ls_keep_syncing(ring, fd, segments, state);
+        mode = LS_SLEEPING;
+        /* What is written meanwhile and not waited for is for the step, which knows the interval. */
+    } while (more == 0 && !syncer_ready(region, LS_SLEEPING));
+    return more;
 }

@@ -207,6 +207,7 @@ struct ls_ring {
     uint32_t me;            /* my token: generation and client index; 0 = not a client */
     uint32_t salt;
     _Atomic uint64_t room_until; /* head may grow to here without looking at `written` again */
+    uint64_t filled;        /* the committer's: its file has zeros or frames up to here, not just a reservation */
 };
 
 /* What a writer wants room for: one frame, or a batch of frames. */
@@ -292,17 +293,18 @@ void ls_change_state(struct ls_ring *ring, enum ls_state state);
 void ls_set_state(struct ls_ring *ring, enum ls_state state);
 
 /* idling.c */
+#define LS_QUICK_SYNC_NS UINT64_C(250000) /* a disk this quick is worth a vigil */
 struct ls_file { /* what a worker may write itself; fd -1: nothing */
     int fd;
     uint64_t origin; /* the LSN at offset 0 */
     uint64_t end;    /* no frame reaches beyond this LSN */
 };
-int ls_keep_writing(struct ls_ring *ring, const struct ls_file *file, uint64_t blocked_lsn, uint64_t state);
+int ls_keep_writing(struct ls_ring *ring, const struct ls_file *file, uint64_t *blocked_lsn, uint64_t state);
 int ls_keep_syncing(struct ls_ring *ring, int fd, uint64_t segments, uint64_t state);
 enum ls_status ls_committer_idle(struct ls_ring *ring, const struct ls_file *file, enum ls_mode mode,
                                  uint64_t blocked_lsn, uint64_t state, uint64_t deadline_ns);
-enum ls_status ls_syncer_idle(struct ls_ring *ring, enum ls_mode mode, uint64_t state,
-                              uint64_t deadline_ns);
+int ls_syncer_idle(struct ls_ring *ring, int fd, uint64_t segments, enum ls_mode mode, uint64_t state,
+                   uint64_t deadline_ns);
 
 static inline struct ls_client *ls_self(const struct ls_ring *ring)
 {

@@ -8,81 +8,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from logstore.format import SEGMENT_HEADER_SIZE
-from logstore.lsn import FIRST_LSN
 from logstore.ring import slots
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
 from logstore.ring.layout import Level, Mode, State
 from tests.ring.bench import Bench
+from tests.ring.vigil import END, QUICK_NS, SLEEP_S, SLOW_NS, Vigil
 
-ORIGIN = FIRST_LSN - SEGMENT_HEADER_SIZE
-END = FIRST_LSN + (1 << 20)
-QUICK_NS = 100_000
-SLOW_NS = 10_000_000
 NO_FILE = (-1, 0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Vigil:
-    """A bench whose one segment is a file, and whose disk has been quick so far."""
-
-    bench: Bench
-    client: Client
-    path: Path
-    fd: int
-
-    def demand(self, size: int = 100) -> int:
-        """Append a record whose writer waits for the disk; return its LSN."""
-        lsn = self.client.ring.append(bytes([7]) * size)
-        assert not self.client.ring.poll(Level.SYNCED, lsn, 0.0)
-        return lsn
-
-    def write(self, *, fd: int | None = None, end: int = END, at: int | None = None) -> bool:
-        """Keep the committer's vigil."""
-        stopped_at = self.bench.load("written") if at is None else at
-        where = self.fd if fd is None else fd
-        return self.bench.ring.keep_writing(stopped_at, State.RUNNING, where, ORIGIN, end)
-
-    def sleep(self, *, fd: int | None = None, mode: Mode = Mode.SLEEPING) -> None:
-        """Let the committer sleep, as if it had found nothing."""
-        where = self.fd if fd is None else fd
-        at = self.bench.load("written")
-        self.bench.ring.committer_idle(mode, at, State.RUNNING, 0.01, where, ORIGIN, END)
-
-    def sync(self, *, fd: int | None = None, segments: int = 1) -> bool:
-        """Keep the syncer's vigil."""
-        where = self.fd if fd is None else fd
-        return self.bench.ring.keep_syncing(State.RUNNING, where, segments)
-
-    def in_file(self, lsn: int, size: int) -> bytes:
-        """Return what the segment has from an LSN on."""
-        return self.path.read_bytes()[lsn - ORIGIN :][:size]
-
-    def in_ring(self, lsn: int, size: int) -> bytes:
-        """Return what the ring has from an LSN on."""
-        start = lsn & (self.bench.ring.capacity - 1)
-        with memoryview(self.bench.ring) as view:
-            return bytes(view[start : start + size])
-
-    def marks(self) -> tuple[int, int, int]:
-        """Return published, written, synced."""
-        return (self.bench.load("published"), self.bench.load("written"), self.bench.load("synced"))
-
-
-@pytest.fixture
-def vigil(bench: Bench, client: Client, tmp_path: Path) -> Iterator[Vigil]:
-    path = tmp_path / "segment"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT)
-    slots.push(bench.ring, FIRST_LSN)
-    bench.ring.store(LAYOUT["sync_recent_ns"], QUICK_NS)
-    yield Vigil(bench, client, path, fd)
-    os.close(fd)
 
 
 @contextmanager
@@ -119,7 +55,7 @@ def test_work_that_came_before_the_sleep_is_not_slept_over(bench: Bench, client:
     bench.ring.committer_idle(Mode.SLEEPING, before, State.RUNNING, 5.0, *NO_FILE)
     assert client.ring.poll(Level.SYNCED, lsn, 0.0) is False
     bench.ring.advance(Level.WRITTEN, bench.load("head"))
-    bench.ring.syncer_idle(Mode.NAPPING, State.RUNNING, 5.0)
+    bench.ring.syncer_idle(Mode.NAPPING, State.RUNNING, 5.0, -1, 0)
     assert time.monotonic() - began < 2.0
 
 
@@ -232,10 +168,33 @@ def test_what_wakes_the_committer_is_written_at_once(vigil: Vigil, mode: Mode) -
 
 def test_what_nobody_waits_for_does_not_end_a_nap(vigil: Vigil) -> None:
     lsn = vigil.client.ring.append(b"nobody waits")
+    began = time.monotonic()
     vigil.sleep(mode=Mode.NAPPING)
-    assert vigil.marks() == (lsn, lsn, lsn)
-    vigil.sleep(mode=Mode.SLEEPING)
+    assert time.monotonic() - began >= SLEEP_S
     assert vigil.bench.load("written") > lsn
+
+
+@pytest.mark.parametrize("recent_ns", [QUICK_NS, SLOW_NS])
+def test_who_is_woken_again_writes_again(vigil: Vigil, recent_ns: int) -> None:
+    vigil.bench.ring.store(LAYOUT["sync_recent_ns"], recent_ns)
+    ended = threading.Event()
+    most = 0
+
+    def idle() -> None:
+        nonlocal most
+        while not ended.is_set():
+            before = vigil.bench.load("drains")
+            vigil.sleep()
+            most = max(most, vigil.bench.load("drains") - before)
+
+    thread = threading.Thread(target=idle)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while most < 3 and time.monotonic() < deadline:
+        vigil.client.ring.wait(Level.WRITTEN, vigil.demand(), 10.0)
+    ended.set()
+    thread.join()
+    assert most >= 3, "records of one call"
 
 
 @pytest.mark.parametrize("case", ["no file", "other state", "failed", "damaged"])

@@ -171,9 +171,44 @@ RING: Final = (
         (
             Edit(
                 _IDLING,
-                "(committer_ready(ring, mode, blocked_lsn) &&\n        atomic_load_explicit("
-                "&ring->region->state, memory_order_acquire) == state)",
-                "(committer_ready(ring, mode, blocked_lsn))",
+                "(&region->state, memory_order_acquire) != state ||\n            !write_extent",
+                "(&region->state, memory_order_acquire) == 99 ||\n            !write_extent",
+            ),
+        ),
+    ),
+    Bug(
+        "synced-in-another-state",
+        "A syncer that is woken because the log has failed syncs all the same.",
+        (
+            "tests/ring/test_syncer_idling.py"
+            "::test_who_wakes_up_leaves_to_the_syncers_step_what_is_out_of_the_ordinary[failed]",
+        ),
+        (
+            Edit(
+                _IDLING,
+                "(&region->state, memory_order_acquire) != state)\n            return 0;",
+                "(&region->state, memory_order_acquire) == 99)\n            return 0;",
+            ),
+        ),
+    ),
+    Bug(
+        "zeros-over-frames",
+        "The zeros ahead of small pieces begin where the piece does.",
+        (
+            "tests/ring/test_filling.py"
+            "::test_a_small_piece_that_somebody_waits_for_is_followed_by_zeros",
+        ),
+        (Edit(_IDLING, "start = ring->filled > to ? ring->filled : to;", "start = from;"),),
+    ),
+    Bug(
+        "zeros-behind-the-segment",
+        "The zeros ahead of small pieces go on where the segment ends.",
+        ("tests/ring/test_filling.py::test_zeros_end_with_the_segment",),
+        (
+            Edit(
+                _IDLING,
+                "end = file->end < start + FILLED ? file->end : start + FILLED;",
+                "end = start + FILLED;",
             ),
         ),
     ),
