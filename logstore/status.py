@@ -154,7 +154,9 @@ def stall(ring: Ring) -> dict[str, Any] | None:
     """Return who holds all others up; see Status.stall."""
     for holds, words in (("guard", "held"), ("record", "blocked")):
         lsn, age_s = ring.load(LAYOUT[f"{words}_lsn"]), ring.load(LAYOUT[f"{words}_ns"]) / 1e9
-        if lsn and age_s >= STALL_S:
+        # The committer writes on for a while before it says that it is not held up any more.
+        over = holds == "record" and lsn < ring.load(LAYOUT["written"])
+        if lsn and age_s >= STALL_S and not over:
             pid = ring.load(client_offset(index_of(ring.load(LAYOUT[f"{words}_owner"])), "pid"))
             return {"lsn": lsn, "pid": pid, "age_s": age_s, "holds": holds}
     return None
