@@ -204,8 +204,10 @@ static enum ls_status syncer_sleep(struct ls_ring *ring, enum ls_mode mode, uint
  * naps, and small pieces become one. */
 static enum ls_mode mode_after_work(const struct ls_region *region, uint64_t blocked_lsn, uint64_t now)
 {
-    uint64_t eager = atomic_load_explicit(&region->eager_until_ns, memory_order_relaxed) - now;
-    return demanded(region, blocked_lsn) || eager - 1 < LS_EAGER_NS ? LS_SLEEPING : LS_NAPPING;
+    uint64_t until = atomic_load_explicit(&region->eager_until_ns, memory_order_relaxed);
+    /* A follower in another time namespace has another clock: what it says may lie far ahead. */
+    int eager = until > now && until - now <= LS_EAGER_NS;
+    return demanded(region, blocked_lsn) || eager ? LS_SLEEPING : LS_NAPPING;
 }
 
 /* The committer has nothing to do: its walk stopped at `blocked_lsn`.  It sleeps in `mode` until the
