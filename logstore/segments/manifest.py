@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Self
+from functools import lru_cache, reduce
+from itertools import chain
+from operator import or_
+from typing import Final, NamedTuple, Self
 
 from logstore.disk_errors import writing
 from logstore.errors import Corruption, IncompatibleFormat, InvalidArgument
@@ -19,10 +23,13 @@ MANIFEST: Final = "MANIFEST"
 _TEMPORARY: Final = "MANIFEST.tmp"
 _MAGIC: Final = "logstore-manifest"
 _LARGEST: Final = 256 * 1024 * 1024
+_SEGMENT: Final = "segment %020d %020d %08x %08x\n"
+_SEGMENTS: Final = re.compile(
+    r"^segment (\d{20}) (\d{20}) ([0-9a-f]{8}) ([0-9a-f]{8})$", re.M | re.A
+)
 
 
-@dataclass(frozen=True, slots=True)
-class SealedSegment:
+class SealedSegment(NamedTuple):
     """Name a segment that never changes again.
 
     Attributes:
@@ -77,23 +84,22 @@ class Manifest:
             raise InvalidArgument(
                 f"a log's name must be 1 to 255 printable characters: {self.name!r}"
             )
-        body = "".join(f"{line}\n" for line in self._lines()).encode()
+        body = "".join(
+            chain(self._lines(), map(_SEGMENT.__mod__, self.sealed), self._last())
+        ).encode()
         return body + crc_line(body)
 
     def _lines(self) -> Iterator[str]:
-        yield f"{_MAGIC} {VERSION}"
-        yield f"uuid {self.uuid.hex()}"
-        yield f"name {self.name}"
-        yield f"epoch {self.epoch}"
-        yield f"clean {'yes' if self.clean else 'no'}"
-        yield f"start {self.start_lsn}"
-        for one in self.sealed:
-            numbers = (
-                f"{one.base_lsn:020d} {one.end_lsn:020d} {one.digest:08x} {one.header_crc:08x}"
-            )
-            yield f"segment {numbers}"
+        yield f"{_MAGIC} {VERSION}\n"
+        yield f"uuid {self.uuid.hex()}\n"
+        yield f"name {self.name}\n"
+        yield f"epoch {self.epoch}\n"
+        yield f"clean {'yes' if self.clean else 'no'}\n"
+        yield f"start {self.start_lsn}\n"
+
+    def _last(self) -> Iterator[str]:
         if self.active_base_lsn is not None:
-            yield f"active {self.active_base_lsn:020d}"
+            yield f"active {self.active_base_lsn:020d}\n"
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -112,7 +118,7 @@ class Manifest:
                 f"manifest {first.decode(errors='replace')!r} is not known here"
             )
         try:
-            manifest = cls._parse(rest.decode().split("\n"))
+            manifest = cls._parse(rest.decode())
             # One text for one meaning: whatever is not written exactly so is not ours.
             if manifest.encode() != data:
                 raise Corruption("the manifest is not in its one right form")
@@ -122,17 +128,14 @@ class Manifest:
         return manifest
 
     @classmethod
-    def _parse(cls, lines: list[str]) -> Self:
-        values = dict(line.split(" ", 1) for line in lines[:5])
-        sealed = []
-        active = None
-        for line in lines[5:-1]:
-            word, *numbers = line.split(" ")
-            if word == "active":
-                active = int(numbers[0])
-            else:
-                base, end, digest, crc = numbers
-                sealed.append(SealedSegment(int(base), int(end), int(digest, 16), int(crc, 16)))
+    def _parse(cls, text: str) -> Self:
+        """Read what is written in the right form, and pass over the rest."""
+        values = dict(line.split(" ", 1) for line in text.split("\n", 5)[:5])
+        _, word, active = text.rpartition("\nactive ")
+        sealed = [
+            SealedSegment(int(base), int(end), int(digest, 16), int(crc, 16))
+            for base, end, digest, crc in _SEGMENTS.findall(text)
+        ]
         try:
             return cls(
                 uuid=bytes.fromhex(values["uuid"]),
@@ -141,24 +144,22 @@ class Manifest:
                 clean=values["clean"] == "yes",
                 start_lsn=int(values["start"]),
                 sealed=tuple(sealed),
-                active_base_lsn=active,
+                active_base_lsn=int(active) if word else None,
             )
         except KeyError as error:
             raise Corruption(f"the manifest has no line {error}") from error
 
     def _check(self) -> None:
-        positions = [0]
-        positions += [position for one in self.sealed for position in (one.base_lsn, one.end_lsn)]
+        positions = [0, *chain.from_iterable(one[:2] for one in self.sealed)]
         if self.active_base_lsn is not None:
             positions.append(self.active_base_lsn)
-        checksums = [crc for one in self.sealed for crc in (one.digest, one.header_crc)]
         if len(self.uuid) != 16 or positions != sorted(positions):
             raise Corruption("the manifest contradicts itself")
-        if not 0 <= self.epoch < 2**64 or not all(0 <= crc < 2**32 for crc in checksums):
+        if not 0 <= self.epoch < 2**64:  # Checksums cannot be: they have eight digits each.
             raise Corruption("the manifest has a number that is too large")
-        for lsn in (self.start_lsn, *positions):
-            if not 0 <= lsn <= MAXIMUM_LSN or lsn % ALIGNMENT:
-                raise Corruption("the manifest names a position that is none")
+        positions.append(self.start_lsn)
+        if max(positions) > MAXIMUM_LSN or reduce(or_, positions) % ALIGNMENT or min(positions) < 0:
+            raise Corruption("the manifest names a position that is none")
 
 
 def create(directory: Directory, name: str) -> Manifest:
@@ -173,6 +174,12 @@ def create(directory: Directory, name: str) -> Manifest:
     return manifest
 
 
+@lru_cache(maxsize=1)
+def _decoded(data: bytes) -> Manifest:
+    """Decode once what a process loads several times while it starts."""
+    return Manifest.decode(data)
+
+
 def load(directory: Directory) -> Manifest | None:
     """Read the manifest; None if there is none.
 
@@ -184,7 +191,7 @@ def load(directory: Directory) -> Manifest | None:
     if data is None:
         return None
     try:
-        return Manifest.decode(data)
+        return _decoded(data)
     except (Corruption, IncompatibleFormat) as error:
         error.path = directory.path / MANIFEST
         raise
