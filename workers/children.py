@@ -58,15 +58,15 @@ class Child:
         )
         logger.info("started %s, pid %d", ROLES[self.role], self._process.pid)
 
-    def restart_if_dead(self, liveness: Liveness) -> bool:
-        """Start the worker anew if it is gone; tell whether it was. Backs off from quick deaths."""
+    def restart_if_dead(self, liveness: Liveness) -> None:
+        """Start the worker anew if it is gone, and count it. Backs off from quick deaths."""
         if self._client.state == State.CLOSED or self._alive(liveness):
-            return False
-        now = time.monotonic()
-        if now < self._not_before_s:
-            return False
+            return
+        if time.monotonic() < self._not_before_s:
+            return
         self._start()
-        return True
+        ring, restarts = self._client.ring, LAYOUT[f"{ROLES[self.role]}_restarts"]
+        ring.store(restarts, ring.load(restarts) + 1)
 
     def _alive(self, liveness: Liveness) -> bool:
         if self._process is None:

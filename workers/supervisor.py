@@ -149,9 +149,7 @@ class Supervisor:
     def _look_after(self) -> None:
         """Restart dead workers, free what dead clients held, notice the last client's leaving."""
         for child in self._children.values():
-            if child.restart_if_dead(self._liveness):
-                field = "committer_restarts" if child.role == COMMITTER else "syncer_restarts"
-                self._ring.store(LAYOUT[field], self._ring.load(LAYOUT[field]) + 1)
+            child.restart_if_dead(self._liveness)
         if self._watch.someone_died():
             # A client killed between taking a token and the guard took the token with it.
             self._ring.post()

@@ -10,7 +10,7 @@ from typing import Final
 from logstore import Log
 from tests.oracle import Oracle
 from tests.programs.writer import Writer
-from tests.service import Service
+from tests.service import Service, until
 
 RING: Final = 1 << 16
 WRAPPING: Final = 9000
@@ -59,6 +59,16 @@ class Load:
         """Report no more."""
         for fd in self.pipes:
             os.close(fd)
+
+
+def was_replaced_once(log: Log, role: str) -> None:
+    """Wait until the supervisor has counted that it replaced a worker.
+
+    One of a dying process's threads is at the point; another may go on until all are dead, and the
+    log with it.
+    """
+    until(lambda: log.status().counters[f"{role}_restarts"], f"the {role} is replaced")
+    assert log.status().counters[f"{role}_restarts"] == 1
 
 
 def nothing_is_lost(service: Service, oracle: Oracle, silence_s: float) -> None:
