@@ -154,7 +154,16 @@ class LogReader:
 
     def catalog(self, level: Level) -> Catalog:
         """Return what the log means as far as a level goes now; reads its newest files."""
-        return catalog_at(self.raw.directory, self._client.identity.uuid, self.raw.limit(level))
+        directory = self.raw.directory
+        while True:
+            limit = self.raw.limit(level)
+            try:
+                return catalog_at(directory, self._client.identity.uuid, limit)
+            except NotFound as error:
+                # Sealed and dropped since the limit was read: the log has grown.
+                gone = error.path is not None and not directory.exists(error.path.name)
+                if not gone and self.raw.limit(level) == limit:
+                    raise
 
     def lsn_at(self, time_ns: int) -> int:
         """Return a position before which nothing was appended at or after a time."""

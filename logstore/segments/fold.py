@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from logstore.disk_errors import reading
-from logstore.errors import Corruption, IncompatibleFormat
+from logstore.errors import Corruption, IncompatibleFormat, NotFound
 from logstore.files import Directory
 from logstore.format import IGNORABLE, Kind, SegmentHeader
 from logstore.frames import SHORT, UNKNOWN_KIND, Record, Survey, scan
@@ -91,16 +91,19 @@ def catalog_at(directory: Directory, uuid: bytes, limit_lsn: int) -> Catalog:
     Raises:
         Corruption: The frames do not reach so far, or some of them make no sense.
         IncompatibleFormat, ReadFailed, PermissionDenied: Something could not be read.
-        NotFound: A segment was removed meanwhile; call again.
+        NotFound: A segment was removed meanwhile; call again, with a newer limit.
     """
     with reading("the data directory"):
-        bases = [base for base in bases_of(directory.names()) if base <= limit_lsn]
+        found = bases_of(directory.names())
+    bases = [base for base in found if base <= limit_lsn]
     footer, later = None, bases
     for index in range(len(bases) - 1, -1, -1):
         footer = _footer_below(directory, uuid, bases[index], limit_lsn)
         if footer is not None:
             later = bases[index + 1 :]
             break
+    if footer is None and found:
+        _require_first(directory, uuid, found[0])
     catalog = catalog_of(footer)
     ends = [read_header(directory, segment_name(b), uuid=uuid).previous_end_lsn for b in later[1:]]
     committed = catalog.committed
@@ -109,6 +112,12 @@ def catalog_at(directory: Directory, uuid: bytes, limit_lsn: int) -> Catalog:
         committed |= catalog.committed
     catalog.committed = committed
     return catalog
+
+
+def _require_first(directory: Directory, uuid: bytes, base: int) -> None:
+    """Refuse to begin a catalog with nothing in a segment that has a predecessor."""
+    if read_header(directory, segment_name(base), uuid=uuid).previous_end_lsn:
+        raise NotFound("what came before was removed meanwhile", lsn=base)
 
 
 def _footer_below(directory: Directory, uuid: bytes, base: int, limit_lsn: int) -> Footer | None:
