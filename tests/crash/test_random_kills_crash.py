@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -126,7 +127,17 @@ class Driver:
                 told = log.status()
         except LogstoreError as error:
             told = error
-        return f"acks: {acks}; {told}\n{self.service.messages()[-3000:]}"
+        messages = self.service.messages()[-3000:]
+        return f"acks: {acks}; {told}\n{self._asleep()}\n{messages}"
+
+    def _asleep(self) -> str:
+        """Say where in the kernel the threads of the workers are: a hang may be the disk's."""
+        found = []
+        for role in ("committer", "syncer"):
+            for task in Path(f"/proc/{self.service.pid(role)}/task").glob("*"):
+                words = [(task / name).read_text().strip() for name in ("comm", "wchan", "syscall")]
+                found.append(" ".join([role, task.name, *words]))
+        return "\n".join(found)
 
     def end(self) -> None:
         """Stop, and judge; then twice more, after a crash and after a clean stop."""
