@@ -15,10 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from unittest import mock
 
 import psutil
 
 import logstore
+from logstore import raw
 from logstore.ring import region
 from logstore.ring._ring import LAYOUT
 from logstore.ring.layout import COMMITTER, SUPERVISOR, SYNCER, client_offset, index_of
@@ -213,8 +215,8 @@ class Service:
         return logstore.attach(self.name, read_only=read_only)
 
     def read_all(self) -> list[logstore.Record]:
-        """Make everything durable, and read it back."""
-        with self.attach() as log:
+        """Make everything durable, and read it back from the files, also what the ring has."""
+        with self.attach() as log, mock.patch.object(raw, "RECENT", 0):
             log.sync(timeout=30.0)
             return list(log.read())
 
