@@ -6,7 +6,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -91,25 +91,12 @@ def test_what_is_written_is_synced_on_the_vigil(vigil: Vigil) -> None:
 
 def test_a_vigil_goes_on_with_the_next_record(vigil: Vigil) -> None:
     vigil.bench.ring.store(LAYOUT["sync_recent_ns"], 240_000)
-    ended = threading.Event()
-    most = 0
 
-    def drain() -> None:
-        nonlocal most
-        while not ended.is_set():
-            before = vigil.bench.load("drains")
-            vigil.write()
-            most = max(most, vigil.bench.load("drains") - before)
-
-    thread = threading.Thread(target=drain)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while most < 3 and time.monotonic() < deadline:
+    def turn() -> None:
         vigil.client.ring.wait(Level.WRITTEN, vigil.demand(), 10.0)
         vigil.bench.ring.advance(Level.SYNCED, vigil.bench.load("written"))
-    ended.set()
-    thread.join()
-    assert most >= 3, "records of one vigil"
+
+    assert vigil.most_of_one_call("drains", vigil.write, turn) >= 3
 
 
 def test_no_vigil_is_kept_for_a_slow_disk_or_for_nobody(vigil: Vigil) -> None:
@@ -177,24 +164,11 @@ def test_what_nobody_waits_for_does_not_end_a_nap(vigil: Vigil) -> None:
 @pytest.mark.parametrize("recent_ns", [QUICK_NS, SLOW_NS])
 def test_who_is_woken_again_writes_again(vigil: Vigil, recent_ns: int) -> None:
     vigil.bench.ring.store(LAYOUT["sync_recent_ns"], recent_ns)
-    ended = threading.Event()
-    most = 0
 
-    def idle() -> None:
-        nonlocal most
-        while not ended.is_set():
-            before = vigil.bench.load("drains")
-            vigil.sleep()
-            most = max(most, vigil.bench.load("drains") - before)
-
-    thread = threading.Thread(target=idle)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while most < 3 and time.monotonic() < deadline:
+    def turn() -> None:
         vigil.client.ring.wait(Level.WRITTEN, vigil.demand(), 10.0)
-    ended.set()
-    thread.join()
-    assert most >= 3, "records of one call"
+
+    assert vigil.most_of_one_call("drains", vigil.sleep, turn) >= 3
 
 
 @pytest.mark.parametrize("case", ["no file", "other state", "failed", "damaged"])
@@ -226,12 +200,15 @@ def test_what_is_out_of_the_ordinary_is_left_to_the_syncers_step(vigil: Vigil, c
     assert vigil.bench.load("sync_intent") == 0
 
 
-def test_a_sync_that_the_disk_refuses_is_told_and_its_intent_stays(vigil: Vigil) -> None:
+@pytest.mark.parametrize("sync", [Vigil.sync, Vigil.sleep_and_sync], ids=["vigil", "asleep"])
+def test_a_sync_that_the_disk_refuses_is_told_and_its_intent_stays(
+    vigil: Vigil, sync: Callable[..., bool]
+) -> None:
     lsn = vigil.demand()
     vigil.write()
     reader, writer = os.pipe()  # what cannot be synced
     with pytest.raises(OSError) as raised:  # noqa: PT011 (the errno is what matters)
-        vigil.sync(fd=reader)
+        sync(vigil, fd=reader)
     os.close(reader)
     os.close(writer)
     assert raised.value.errno == errno.EINVAL

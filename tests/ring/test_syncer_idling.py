@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import threading
-import time
-
 import pytest
 
 from logstore.ring import slots
@@ -34,28 +29,17 @@ def test_what_nobody_waits_for_is_left_to_the_syncers_interval(vigil: Vigil) -> 
 
 @pytest.mark.parametrize("recent_ns", [QUICK_NS, SLOW_NS])
 def test_a_syncer_that_is_woken_again_syncs_again(vigil: Vigil, recent_ns: int) -> None:
-    ended = threading.Event()
-    most = 0
+    def call() -> None:
+        vigil.bench.ring.store(LAYOUT["sync_recent_ns"], recent_ns)
+        vigil.sleep_and_sync(timeout_s=1.0)
 
-    def idle() -> None:
-        nonlocal most
-        while not ended.is_set():
-            before = vigil.bench.load("syncs")
-            vigil.bench.ring.store(LAYOUT["sync_recent_ns"], recent_ns)
-            vigil.sleep_and_sync(timeout_s=1.0)
-            most = max(most, vigil.bench.load("syncs") - before)
-
-    thread = threading.Thread(target=idle)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while most < 3 and time.monotonic() < deadline:
+    def turn() -> None:
         lsn = vigil.demand()
         vigil.bench.ring.advance(Level.RING, vigil.bench.load("head"))
         vigil.bench.ring.advance(Level.WRITTEN, vigil.bench.load("head"))
         vigil.client.ring.wait(Level.SYNCED, lsn, 10.0)
-    ended.set()
-    thread.join()
-    assert most >= 3, "syncs of one call"
+
+    assert vigil.most_of_one_call("syncs", call, turn) >= 3
 
 
 @pytest.mark.parametrize("case", ["no file", "new segment", "other state", "failed", "damaged"])
@@ -74,16 +58,3 @@ def test_who_wakes_up_leaves_to_the_syncers_step_what_is_out_of_the_ordinary(
         case not in ("other state", "failed")
     )
     assert (vigil.bench.load("synced"), vigil.bench.load("sync_intent")) == (lsn, 0)
-
-
-def test_a_sync_that_the_disk_refuses_after_a_sleep_is_told(vigil: Vigil) -> None:
-    lsn = vigil.demand()
-    vigil.sleep()
-    reader, writer = os.pipe()  # what cannot be synced
-    with pytest.raises(OSError) as raised:  # noqa: PT011 (the errno is what matters)
-        vigil.sleep_and_sync(fd=reader)
-    os.close(reader)
-    os.close(writer)
-    assert raised.value.errno == errno.EINVAL
-    assert (vigil.bench.load("synced"), vigil.bench.load("syncs")) == (lsn, 0)
-    assert vigil.bench.load("sync_intent") == vigil.bench.load("written")

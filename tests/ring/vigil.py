@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -62,6 +65,32 @@ class Vigil:
         """Let the syncer sleep, as if it had found nothing."""
         where = self.fd if fd is None else fd
         return self.bench.ring.syncer_idle(mode, State.RUNNING, timeout_s, where, segments)
+
+    def most_of_one_call(
+        self, count: str, call: Callable[[], object], turn: Callable[[], None]
+    ) -> int:
+        """Call again and again while the test takes turns; return the most that one call counted.
+
+        Ends once that is three.
+        """
+        ended = threading.Event()
+        most = 0
+
+        def work() -> None:
+            nonlocal most
+            while not ended.is_set():
+                before = self.bench.load(count)
+                call()
+                most = max(most, self.bench.load(count) - before)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        deadline = time.monotonic() + 20
+        while most < 3 and time.monotonic() < deadline:
+            turn()
+        ended.set()
+        thread.join()
+        return most
 
     def in_file(self, lsn: int, size: int) -> bytes:
         """Return what the segment has from an LSN on."""

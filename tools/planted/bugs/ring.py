@@ -230,7 +230,7 @@ RING: Final = (
     Bug(
         "vigil-believes-a-refused-sync",
         "On the vigil what fdatasync returns is not looked at.",
-        (f"{_IDLE}test_a_sync_that_the_disk_refuses_is_told_and_its_intent_stays",),
+        (f"{_IDLE}test_a_sync_that_the_disk_refuses_is_told_and_its_intent_stays[vigil]",),
         (
             Edit(
                 _IDLING,
