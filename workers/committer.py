@@ -28,7 +28,7 @@ from logstore.workers.stalls import Stall
 
 EXTENT: Final = LAYOUT["EXTENT"]
 MARK_INTERVAL_S: Final = 0.1
-NAP_S: Final = 0.001
+NAP_S: Final = LAYOUT["NAP_NS"] / 1e9
 NAPS_FOR_S: Final = 0.05  # after the last work; then the next append has to wake us
 DEEP_SLEEP_S: Final = 1.0
 MARK_SIZE: Final = len(encode_mark(0, 0))

@@ -17,7 +17,6 @@
 
 #define HAND_OVER_NS UINT64_C(50000)        /* from a writer's demand to `written`, at most */
 #define LONGEST_NS UINT64_C(50000000)       /* the step has more to look after */
-#define NAP_NS UINT64_C(1000000)            /* as NAP_S in committer.py */
 #define FILLED UINT64_C(262144)             /* bytes of zeros ahead of what is synced in small pieces */
 
 /* Does somebody wait until what lies at `lsn` is durable? */
@@ -51,7 +50,7 @@ static int syncer_ready(const struct ls_region *region, enum ls_mode mode)
 static uint64_t vigil_ns(const struct ls_region *region, int is_syncer)
 {
     uint64_t sync_ns = atomic_load_explicit(&region->sync_recent_ns, memory_order_relaxed);
-    if (sync_ns > LS_QUICK_SYNC_NS ||
+    if (!ls_disk_is_quick(region) ||
         !demanded(region, atomic_load_explicit(&region->synced, memory_order_relaxed)))
         return 0;
     return is_syncer ? 2 * HAND_OVER_NS : sync_ns + sync_ns / 2 + HAND_OVER_NS;
@@ -229,7 +228,7 @@ enum ls_status ls_committer_idle(struct ls_ring *ring, const struct ls_file *fil
             return status;
         now = ls_now_ns();
         mode = mode_after_work(region, blocked_lsn, now);
-        deadline_ns = now + (mode == LS_NAPPING ? NAP_NS : 10 * NAP_NS);
+        deadline_ns = now + (mode == LS_NAPPING ? LS_NAP_NS : 10 * LS_NAP_NS);
     }
 }
 

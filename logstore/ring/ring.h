@@ -38,6 +38,8 @@
 #define LS_TRANSACTIONS 4096u
 #define LS_EXTENT UINT64_C(1048576) /* writers that wait for room go on after each, so not too much */
 #define LS_EAGER_NS UINT64_C(500000000) /* how long one follower's wait keeps naps away */
+#define LS_NAP_NS UINT64_C(1000000) /* the committer's nap while records flow and nobody waits */
+#define LS_QUICK_SYNC_NS UINT64_C(250000) /* a disk this quick is worth a vigil */
 #define LS_HEADER_ALIGN 65536u /* a multiple of every page size we run on */
 #define LS_LINE 128            /* two cache lines: the neighbour is prefetched */
 
@@ -293,7 +295,6 @@ void ls_change_state(struct ls_ring *ring, enum ls_state state);
 void ls_set_state(struct ls_ring *ring, enum ls_state state);
 
 /* idling.c */
-#define LS_QUICK_SYNC_NS UINT64_C(250000) /* a disk this quick is worth a vigil */
 struct ls_file { /* what a worker may write itself; fd -1: nothing */
     int fd;
     uint64_t origin; /* the LSN at offset 0 */
@@ -309,6 +310,11 @@ int ls_syncer_idle(struct ls_ring *ring, int fd, uint64_t segments, enum ls_mode
 static inline struct ls_client *ls_self(const struct ls_ring *ring)
 {
     return &ring->region->clients[ring->me & (LS_CLIENTS - 1)];
+}
+
+static inline int ls_disk_is_quick(const struct ls_region *region)
+{
+    return atomic_load_explicit(&region->sync_recent_ns, memory_order_relaxed) <= LS_QUICK_SYNC_NS;
 }
 
 static inline _Atomic uint64_t *ls_watermark(const struct ls_ring *ring, enum ls_level level)

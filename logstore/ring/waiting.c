@@ -86,14 +86,6 @@ static void raise_request(_Atomic uint64_t *request, uint64_t to)
         ;
 }
 
-/* Shall a demand wake the syncer?  Not if the committer is to wake it, once `lsn` is written; but on a quick
- * disk it gets up while the committer writes. */
-static int is_worth_the_syncers_while(const struct ls_region *region, uint64_t lsn)
-{
-    return atomic_load_explicit(&region->written, memory_order_relaxed) > lsn ||
-           atomic_load_explicit(&region->sync_recent_ns, memory_order_relaxed) <= LS_QUICK_SYNC_NS;
-}
-
 /* Say that somebody waits until the watermark of `level` exceeds `lsn`, and get the workers going. */
 void ls_demand(struct ls_ring *ring, enum ls_level level, uint64_t lsn)
 {
@@ -113,7 +105,9 @@ void ls_demand(struct ls_ring *ring, enum ls_level level, uint64_t lsn)
             (mode == LS_SLEEPING && atomic_load_explicit(&region->head, memory_order_relaxed) > lsn))
             ls_wake_worker(&region->committer_mode);
     }
-    if (level == LS_LEVEL_SYNCED && is_worth_the_syncers_while(region, lsn) &&
+    /* The committer wakes the syncer once `lsn` is written; for a quick disk it gets up meanwhile. */
+    if (level == LS_LEVEL_SYNCED &&
+        (ls_disk_is_quick(region) || atomic_load_explicit(&region->written, memory_order_relaxed) > lsn) &&
         atomic_load_explicit(&region->syncer_mode, memory_order_relaxed) != LS_AWAKE)
         ls_wake_worker(&region->syncer_mode);
 }
