@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +14,7 @@ from logstore.points import point
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
 from logstore.ring.liveness import PLACES
-from logstore.segments.inventory import take_inventory
+from logstore.segments.inventory import leftovers_among
 from logstore.segments.needed import Reason, Verdict, compaction
 from logstore.segments.segment import segment_name
 from logstore.segments.voided import VoidedParts
@@ -111,13 +111,21 @@ class Compactor:
             self._dropped = []
 
 
-def remove_leftovers(client: Client, directory: Directory, manifest: Manifest) -> None:
+def remove_leftovers(
+    client: Client, directory: Directory, manifest: Manifest, bases: Iterable[int]
+) -> None:
     """Unlink the segments that a predecessor dropped from the manifest, and died.
+
+    Args:
+        client: The committer's attachment.
+        directory: The data directory.
+        manifest: What there should be.
+        bases: Where the segments begin that were there at the start.
 
     Raises:
         Corruption: A segment that is not in the manifest is not one of them.
     """
-    leftovers = take_inventory(directory, manifest).leftovers
+    leftovers = leftovers_among(directory, manifest, bases)
     if leftovers:
         _unlink(client, directory, manifest, leftovers)
         logger.info("removed %d segments that had been dropped before", len(leftovers))

@@ -73,7 +73,7 @@ class Segments:
         self._manifest = found
         newest = segment_name(found.sealed[-1].base_lsn) if found.sealed else None
         self._newest_footer = None if newest is None else read_footer(directory, newest)
-        names = directory.names()
+        bases = bases_of(directory.names())
         self._spare: int | None = None
         self._preparing = False
         self._stopping = False
@@ -88,8 +88,8 @@ class Segments:
         self.chores = chores or Chores()
         self.chores.on_failure = lambda error: role.fail(self._ring, "seal", error, directory.path)
         self._prepare_later()
-        self.chores.add(lambda: remove_leftovers(client, directory, self._manifest))
-        self._queue_unsealed(bases_of(names))
+        self.chores.add(lambda: remove_leftovers(client, directory, self._manifest, bases))
+        self._queue_unsealed(bases)
 
     def _was_dropped(self, base_lsn: int) -> bool:
         """Tell whether the newest segment was empty, and a predecessor that stopped removed it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,18 +52,28 @@ def take_inventory(directory: Directory, manifest: Manifest) -> Inventory:
     _require_sealed(directory, manifest, sizes)
     if manifest.active_base_lsn is not None and manifest.active_base_lsn not in bases:
         raise _missing(directory, manifest.active_base_lsn)
-    listed = {one.base_lsn for one in manifest.sealed}
-    frontier = manifest.sealed_end_lsn
-    unlisted = [base for base in bases if base not in listed]
-    tail = tuple(base for base in unlisted if base >= frontier)
+    tail = tuple(base for base in bases if base >= manifest.sealed_end_lsn)
     if tail and manifest.clean:
         raise Corruption(
             "this segment is not in the manifest, although the log was shut down in order",
             path=directory.path,
             segment=segment_name(tail[0]),
         )
-    leftovers = tuple(_leftover(directory, manifest, base) for base in unlisted if base < frontier)
-    return Inventory(tail, leftovers)
+    return Inventory(tail, leftovers_among(directory, manifest, bases))
+
+
+def leftovers_among(
+    directory: Directory, manifest: Manifest, bases: Iterable[int]
+) -> tuple[str, ...]:
+    """Name the segments among those that are there that compaction took out of the manifest.
+
+    Raises:
+        Corruption: A segment that is not in the manifest is not one of them.
+    """
+    listed = {one.base_lsn for one in manifest.sealed}
+    end = manifest.sealed_end_lsn
+    gone = (base for base in bases if base < end and base not in listed)
+    return tuple(_leftover(directory, manifest, base) for base in gone)
 
 
 def newest_footer(directory: Directory, manifest: Manifest) -> Footer | None:
