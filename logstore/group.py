@@ -119,7 +119,9 @@ class Group(Writer):
             Compacted: It was dropped because nothing needed it any more.
             RevertedError: It was reverted.
         """
-        return self.log._reading.load_seq(self, _seq(seq))
+        reader = self.log._reader
+        found = None if reader is None else reader.raw.quick_seq(self.id, seq)
+        return self.log._reading.load_seq(self, _seq(seq)) if found is None else found
 
     def follow(
         self,

@@ -11,10 +11,11 @@ from logstore.disk_errors import reading
 from logstore.errors import Corruption, InvalidLSN, NotFound
 from logstore.files import Directory
 from logstore.frames import Record, frame_at, scan
+from logstore.lsn import MAXIMUM_LSN
 from logstore.ring import groups
 from logstore.ring._ring import LAYOUT
 from logstore.ring.client import Client
-from logstore.ring.layout import COMMITTER, WATERMARKS, Level, client_offset
+from logstore.ring.layout import WATERMARKS, Level
 from logstore.segments.loading import Loader
 from logstore.segments.reader import SegmentReader
 from logstore.segments.search import Finder
@@ -28,9 +29,7 @@ _PUBLISHED: Final = LAYOUT["published"]
 _WRITTEN: Final = LAYOUT["written"]
 _START: Final = LAYOUT["start"]
 _GROUP_COUNT: Final = LAYOUT["group_count"]
-_DROPPED: Final = LAYOUT["compact_bytes"]
 _DROPPED_BELOW: Final = LAYOUT["dropped_below"]
-_COMMITTER: Final = client_offset(COMMITTER, "generation")
 
 
 class RawReader:
@@ -51,8 +50,8 @@ class RawReader:
         self._names: list[str] = []
         self._naming = threading.Lock()
         limit = partial(self._ring.load, _WRITTEN)
-        self.finder = Finder(self._directory, client.identity.uuid, limit, self._removed)
-        self.loader = Loader(self.finder, self._removed)
+        self.finder = Finder(self._directory, client.identity.uuid, limit, self._ring.removed)
+        self.loader = Loader(self.finder, self._ring.removed)
 
     @property
     def client(self) -> Client:
@@ -84,14 +83,6 @@ class RawReader:
                 for number in range(len(self._names), groups.count(self._ring)):
                     self._names.append(groups.name_of(self._ring, number))
         return self._names
-
-    def _removed(self) -> int:
-        """Return a number that grows when segments have been removed.
-
-        Crash: after a committer that died once it removed some and before it counted them, there
-        is another.
-        """
-        return self._ring.load(_DROPPED) + self._ring.load(_COMMITTER)
 
     def chunks(
         self, position: int, limit: int, kinds: int, *, copy: bool = True
@@ -198,6 +189,22 @@ class RawReader:
         salt = self._client.identity.salt
         records, next_lsn, _ = scan(copy, lsn, salt, limit, self._names, kinds=kinds)
         return records, next_lsn
+
+    def quick(self, lsn: int) -> Record | None:
+        """Return the data record at an LSN if nothing is out of the ordinary; None proves nothing.
+
+        It comes from a segment that is open already, and from memory. `lsn` may be anything.
+        """
+        loader = self.loader
+        limit = self._ring.readable(lsn, loader.seen_removed)
+        return loader.files.load(lsn, limit, self._names) if limit else None
+
+    def quick_seq(self, group: int, seq: int) -> Record | None:
+        """Return the data record with a seq of a group, as `quick` does."""
+        loader = self.loader
+        if self._ring.readable(MAXIMUM_LSN, loader.seen_removed):
+            return loader.files.load_seq(group, seq, self._names)
+        return None
 
     def load(self, lsn: int, kinds: int) -> Record:
         """Return the frame at `lsn` if it is of one of the kinds.

@@ -97,7 +97,9 @@ class Reads(Handle):
             RevertedError: It was reverted.
             Corruption: Its bytes are damaged.
         """
-        return self._reading.load(require_lsn(lsn))
+        reader = self._reader
+        found = None if reader is None else reader.raw.quick(lsn)
+        return self._reading.load(require_lsn(lsn)) if found is None else found
 
     def follow(
         self,

@@ -29,6 +29,8 @@ PYTHON_PATHS: Final = (
     "delivery_next",
     "find",
     "frame_at",
+    "files_load",
+    "files_load_seq",
 )
 
 

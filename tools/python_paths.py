@@ -1,7 +1,7 @@
 """Walk the paths from Python once, for counting: `python -m tools.python_paths RECORDS`.
 
 Each is a C function that Python calls: appends one by one and in batches of 64, a scan to Records,
-an iterator that gives them out, and single frames found by place and by seq.
+an iterator that gives them out, single frames by place and by seq in some bytes, and in a file.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from array import array
 from itertools import repeat
 from pathlib import Path
 from typing import Final
 
 from logstore.format import span
-from logstore.frames import find, frame_at, scan
+from logstore.frames import OpenFiles, Record, find, frame_at, scan
 from logstore.lsn import FIRST_LSN
 from logstore.ring._ring import LAYOUT
 from logstore.ring.layout import Level
@@ -32,8 +33,8 @@ def let_go(bench: Bench) -> None:
         bench.ring.advance(level, head)
 
 
-def walk(bench: Bench, records: int) -> None:
-    """Append, drain, scan, deliver and find so many records."""
+def walk(bench: Bench, records: int, place: Path) -> None:
+    """Append, drain, scan, deliver, find and load so many records."""
     ring, payload, data = bench.attach().ring, bytes(_SIZE), bytearray()
     capacity, step = ring.capacity, 10 * _BATCH
     for _ in repeat(None, records // step):
@@ -62,8 +63,26 @@ def walk(bench: Bench, records: int) -> None:
                     find(piece, begin, lsn + begin, SALT, end_lsn, _NAMES, 0, record.seq) == record
                 )
         count += len(given)
+        load(piece, given, place)
         lsn = end_lsn + step * span(_SIZE)  # batches lay between
     assert count == records
+
+
+def load(piece: bytes, records: list[Record], place: Path) -> None:
+    """Load each record by LSN, and as many by seq, 32 behind the last point before them."""
+    first, end_lsn = records[0], records[-1].lsn + span(_SIZE)
+    points = records[::64]
+    seqs, lsns = (array("Q", [getattr(one, word) for one in points]) for word in ("seq", "lsn"))
+    (place / "frames").write_bytes(piece)
+    with (place / "frames").open("rb") as file:
+        files = OpenFiles()
+        files.put(0, file.fileno(), first.lsn, first.lsn, SALT)
+        files.know(0, 0, first.seq, records[-1].seq, end_lsn, seqs, lsns)
+        for record in records:
+            assert files.load(record.lsn, end_lsn, _NAMES) == record
+        for record in records[32::64]:
+            for _ in repeat(None, 64):
+                assert files.load_seq(0, record.seq, _NAMES) == record
 
 
 def main(words: list[str]) -> int:
@@ -71,7 +90,7 @@ def main(words: list[str]) -> int:
     place = Path(tempfile.mkdtemp(prefix="logstore-python-paths-"))
     bench = Bench(place)
     try:
-        walk(bench, int(words[0]))
+        walk(bench, int(words[0]), place)
     finally:
         bench.close()
         shutil.rmtree(place)

@@ -1,7 +1,7 @@
 /* The module logstore.frames._frame: the typed face of the frame codec and of CRC-32C.
  *
  * This file holds the functions over single frames, the constants and the module itself; Record,
- * scan and Survey have files of their own beside it.
+ * scan, Survey and OpenFiles have files of their own beside it.
  */
 #include "frames/_frame.h"
 
@@ -236,7 +236,8 @@ static int execute(PyObject *module)
 
     if (add_type(module, &record_spec, &state->record) < 0 ||
         record_set_match_args(state->record) < 0 ||
-        add_type(module, &survey_spec, &state->survey) < 0)
+        add_type(module, &survey_spec, &state->survey) < 0 ||
+        add_type(module, &files_spec, &state->files) < 0)
         return -1;
     return add_constants(module);
 }
@@ -247,6 +248,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
 
     Py_VISIT(state->record);
     Py_VISIT(state->survey);
+    Py_VISIT(state->files);
     return 0;
 }
 
@@ -256,6 +258,7 @@ static int clear(PyObject *module)
 
     Py_CLEAR(state->record);
     Py_CLEAR(state->survey);
+    Py_CLEAR(state->files);
     return 0;
 }
 

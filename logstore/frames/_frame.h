@@ -27,10 +27,12 @@ enum verdict {
 struct module_state {
     PyTypeObject *record;
     PyTypeObject *survey;
+    PyTypeObject *files;
 };
 
 extern PyType_Spec record_spec;
 extern PyType_Spec survey_spec;
+extern PyType_Spec files_spec;
 
 /* Convert an argument to an integer from 0 to `maximum`; false with an exception set if not. */
 bool take_unsigned(PyObject *value, const char *name, uint64_t maximum, uint64_t *taken);

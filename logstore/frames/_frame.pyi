@@ -191,6 +191,66 @@ def find(
         `END` at the limit or before a record of the group with a higher seq; `SHORT`; `BAD`.
     """
 
+@final
+class OpenFiles:
+    """Single records out of files that somebody keeps open; at most 32 of them.
+
+    Loads never wait for the disk: they find only what is in the page cache, and only by way of a
+    kernel and a file system that can tell (`RWF_NOWAIT`). What is damaged, not `DATA`, longer than
+    64 KiB, or of a group that is not in `names`, is not found either. So None proves nothing.
+
+    Any thread may call any method: a call holds the interpreter lock throughout. Closes nothing:
+    who closes a descriptor drops the file before.
+    """
+
+    def __new__(cls) -> OpenFiles: ...
+    def put(self, number: int, fd: int, base_lsn: int, origin_lsn: int, salt: int, /) -> None:
+        """Take in an open file in the place of another.
+
+        Args:
+            number: Its place, 0 to 31. What was known there is forgotten.
+            fd: Its descriptor.
+            base_lsn: Where its first frame lies.
+            origin_lsn: What LSN a frame at offset 0 would have.
+            salt: The salt of its frames.
+        """
+
+    def drop(self, number: int, /) -> None:
+        """Forget the file in a place, and what is known of it."""
+
+    def know(
+        self,
+        number: int,
+        group: int,
+        first_seq: int,
+        last_seq: int,
+        end_lsn: int,
+        seqs: Buffer,
+        lsns: Buffer,
+        /,
+    ) -> None:
+        """Take in where the records of a group lie in a file; 64 such things are kept.
+
+        Args:
+            number: The file's place.
+            group: The group's id.
+            first_seq, last_seq: Which of the group's records the file has, both included.
+            end_lsn: They all lie below.
+            seqs, lsns: Points, as `array("Q")` each: records of the group, in order. The first
+                is the first record. They must not change any more.
+        """
+
+    def load(self, lsn: int, limit_lsn: int, names: list[str], /) -> Record | None:
+        """Return the `DATA` record at an LSN, checksum checked; None if it is not found.
+
+        Args:
+            lsn: Anything; what is no LSN is not found.
+            limit_lsn, names: As for `scan`.
+        """
+
+    def load_seq(self, group: int, seq: int, names: list[str], /) -> Record | None:
+        """Return the `DATA` record with a seq of a group, as `load` does."""
+
 _PartSet: TypeAlias = tuple[int, int, int, int, bool, bytes]
 
 @final

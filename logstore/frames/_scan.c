@@ -3,42 +3,7 @@
  * This is the read path's hot loop. The interpreter lock is held throughout, because every step
  * makes objects; the caller bounds the time by the size of the buffer and by max_records.
  */
-#include "frames/_frame.h"
-
-#include "frames/frame.h"
-
-#define KNOWN_FLAGS LS_MORE_OF_BATCH /* any other changes what the payload means */
-
-struct scan {
-    const unsigned char *bytes;
-    size_t length;
-    size_t offset;
-    uint64_t lsn;
-    uint64_t limit_lsn;
-    uint64_t kinds;
-    uint64_t max_records;
-    uint32_t salt;
-    PyTypeObject *record_type;
-    PyObject *names;
-    PyObject *view;       /* a read-only view of the bytes if payloads are not copied, else NULL */
-    PyObject *records;
-    PyObject *group_name; /* of the group last seen: records come in runs of one group */
-    uint16_t group;
-};
-
-enum reading { DELIVER, SKIP, REFUSE };
-
-/* Whether this version can read a valid frame, and whether the caller wants it. */
-static enum reading judge(const struct scan *scan, const struct ls_frame *header)
-{
-    bool known = ls_kind_known(header->kind);
-
-    if (!known && (header->kind & LS_IGNORABLE))
-        return SKIP;
-    if (!known || (header->flags & ~KNOWN_FLAGS))
-        return REFUSE;
-    return scan->kinds >> header->kind & 1 ? DELIVER : SKIP;
-}
+#include "frames/_scan.h"
 
 /* The name of a group, a borrowed reference kept in the scan; NULL with an exception set. */
 static PyObject *name_of(struct scan *scan, uint16_t group)
@@ -70,8 +35,7 @@ static PyObject *payload_of(const struct scan *scan, size_t length)
     return PySequence_GetSlice(scan->view, (Py_ssize_t)begin, (Py_ssize_t)(begin + length));
 }
 
-/* The record of the frame that the scan is at, or NULL with an exception set. */
-static PyObject *record_of(struct scan *scan, const struct ls_frame *header)
+PyObject *scan_record(struct scan *scan, const struct ls_frame *header)
 {
     PyObject *name = name_of(scan, header->group);
     PyObject *payload = name ? payload_of(scan, header->size - 1) : NULL;
@@ -86,23 +50,11 @@ static PyObject *record_of(struct scan *scan, const struct ls_frame *header)
 
 static int deliver(struct scan *scan, const struct ls_frame *header)
 {
-    PyObject *record = record_of(scan, header);
+    PyObject *record = scan_record(scan, header);
     int result = record ? PyList_Append(scan->records, record) : -1;
 
     Py_XDECREF(record);
     return result;
-}
-
-static enum ls_verdict check(const struct scan *scan, struct ls_frame *header)
-{
-    return ls_frame_check(scan->bytes + scan->offset, scan->length - scan->offset, scan->lsn,
-                          scan->limit_lsn, scan->salt, header);
-}
-
-static void step(struct scan *scan, const struct ls_frame *header)
-{
-    scan->offset += (size_t)ls_span(header->size - 1);
-    scan->lsn += ls_span(header->size - 1);
 }
 
 /* Go through the frames; returns the verdict, or -1 with an exception set. */
@@ -112,10 +64,10 @@ static int walk(struct scan *scan)
     struct ls_frame header;
 
     while (scan->lsn < scan->limit_lsn && left != 0) {
-        enum ls_verdict verdict = check(scan, &header);
+        enum ls_verdict verdict = scan_check(scan, &header);
         if (verdict != LS_FRAME_OK)
             return verdict == LS_FRAME_SHORT ? VERDICT_SHORT : VERDICT_BAD;
-        enum reading reading = judge(scan, &header);
+        enum reading reading = scan_judge(scan, &header);
         if (reading == REFUSE)
             return VERDICT_UNKNOWN_KIND;
         if (reading == DELIVER) {
@@ -123,7 +75,7 @@ static int walk(struct scan *scan)
                 return -1;
             left--;
         }
-        step(scan, &header);
+        scan_step(scan, &header);
     }
     return VERDICT_END;
 }
@@ -212,124 +164,6 @@ PyObject *scan(PyObject *module, PyObject *args, PyObject *kwargs)
     scan.bytes = buffer.buf;
     scan.length = (size_t)buffer.len;
     result = run(&scan, &given);
-    PyBuffer_Release(&buffer);
-    return result;
-}
-
-/* What `frame_at` and `find` take first: buffer, offset, lsn, salt, limit_lsn, names. The caller
- * releases the buffer if this returns true. */
-static bool begin_at(struct scan *scan, PyObject *const *args, Py_buffer *buffer)
-{
-    uint64_t offset, salt;
-
-    if (!take_unsigned(args[1], "offset", UINT64_MAX, &offset) ||
-        !take_unsigned(args[2], "lsn", UINT64_MAX, &scan->lsn) ||
-        !take_unsigned(args[3], "salt", UINT32_MAX, &salt) ||
-        !take_unsigned(args[4], "limit_lsn", UINT64_MAX, &scan->limit_lsn))
-        return false;
-    if (!PyList_Check(args[5])) {
-        PyErr_SetString(PyExc_TypeError, "names must be a list");
-        return false;
-    }
-    if (PyObject_GetBuffer(args[0], buffer, PyBUF_SIMPLE) < 0)
-        return false;
-    if (offset > (uint64_t)buffer->len) {
-        PyBuffer_Release(buffer);
-        PyErr_SetString(PyExc_ValueError, "offset lies behind the buffer");
-        return false;
-    }
-    scan->salt = (uint32_t)salt;
-    scan->names = args[5];
-    scan->bytes = buffer->buf;
-    scan->length = (size_t)buffer->len;
-    scan->offset = (size_t)offset;
-    scan->kinds = UINT64_MAX;
-    return true;
-}
-
-static PyObject *wrong_count(const char *name, int wanted)
-{
-    return PyErr_Format(PyExc_TypeError, "%s() takes %d positional arguments", name, wanted);
-}
-
-const char frame_at_doc[] = "frame_at($module, buffer, offset, lsn, salt, limit_lsn, names, /)\n--\n\n"
-                            "Return the Record of the frame at an offset, or a verdict.";
-
-PyObject *frame_at(PyObject *module, PyObject *const *args, Py_ssize_t count)
-{
-    struct module_state *state = PyModule_GetState(module);
-    struct scan scan = {.record_type = state->record};
-    struct ls_frame header;
-    enum ls_verdict verdict;
-    Py_buffer buffer;
-    PyObject *result;
-
-    if (count != 6)
-        return wrong_count("frame_at", 6);
-    if (!begin_at(&scan, args, &buffer))
-        return NULL;
-    verdict = check(&scan, &header);
-    if (verdict != LS_FRAME_OK)
-        result = PyLong_FromLong((int)verdict);
-    else if (judge(&scan, &header) == DELIVER)
-        result = record_of(&scan, &header);
-    else
-        result = PyLong_FromLong(judge(&scan, &header) == SKIP ? VERDICT_END : VERDICT_UNKNOWN_KIND);
-    Py_XDECREF(scan.group_name);
-    PyBuffer_Release(&buffer);
-    return result;
-}
-
-/* Walk to the record with this seq, or to where it can be no more; the verdict says which.
- *
- * Only that record's checksum is looked at. A damaged header on the way leads to a record that is
- * sound and has this seq, which is then the one, or to none, which proves nothing. */
-static enum ls_verdict walk_to(struct scan *scan, uint64_t group, uint64_t seq, bool *found,
-                               struct ls_frame *header)
-{
-    *found = false;
-    while (scan->lsn < scan->limit_lsn) {
-        enum ls_verdict verdict =
-            ls_frame_peek(scan->bytes + scan->offset, scan->length - scan->offset, scan->lsn,
-                          scan->limit_lsn, header);
-        if (verdict != LS_FRAME_OK)
-            return verdict;
-        if (header->group == group && header->seq >= seq &&
-            (header->kind == LS_DATA || header->kind == LS_TXN_PART)) {
-            *found = header->seq == seq;
-            return *found ? check(scan, header) : LS_FRAME_OK;
-        }
-        step(scan, header);
-    }
-    return LS_FRAME_OK;
-}
-
-const char find_doc[] = "find($module, buffer, offset, lsn, salt, limit_lsn, names, group, seq, /)\n--\n\n"
-                        "Return the Record with a seq of a group, or (next_lsn, verdict).";
-
-PyObject *find(PyObject *module, PyObject *const *args, Py_ssize_t count)
-{
-    struct module_state *state = PyModule_GetState(module);
-    struct scan scan = {.record_type = state->record};
-    struct ls_frame header;
-    enum ls_verdict verdict;
-    uint64_t group, seq;
-    Py_buffer buffer;
-    PyObject *result;
-    bool found;
-
-    if (count != 8)
-        return wrong_count("find", 8);
-    if (!take_unsigned(args[6], "group", UINT16_MAX, &group) ||
-        !take_unsigned(args[7], "seq", UINT64_MAX, &seq) || !begin_at(&scan, args, &buffer))
-        return NULL;
-    verdict = walk_to(&scan, group, seq, &found, &header);
-    if (found && verdict == LS_FRAME_OK && judge(&scan, &header) == DELIVER)
-        result = record_of(&scan, &header);
-    else
-        result = Py_BuildValue("(Ki)", (unsigned long long)scan.lsn,
-                               found && verdict == LS_FRAME_OK ? VERDICT_UNKNOWN_KIND : (int)verdict);
-    Py_XDECREF(scan.group_name);
     PyBuffer_Release(&buffer);
     return result;
 }

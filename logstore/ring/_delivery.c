@@ -1,7 +1,46 @@
-/* The Python face, readers' part: an iterator over records that looks at a word before each one. */
+/* The Python face, readers' part: whether files may be read at once, and an iterator over records that looks
+ * at a word before each one. */
 #include "ring/_ring.h"
 
 PyTypeObject *delivery_type;
+
+/* A number that grows when segments have been removed.
+ * Crash: after a committer that died once it removed some and before it counted them, there is another. */
+static uint64_t removed(const struct ls_region *region)
+{
+    return atomic_load_explicit(&region->compact_bytes, memory_order_acquire) +
+           atomic_load_explicit(&region->clients[LS_COMMITTER].generation, memory_order_acquire);
+}
+
+/* removed() -> that number */
+PyObject *ring_removed(RingObject *self, PyObject *unused)
+{
+    (void)unused;
+    return PyLong_FromUnsignedLongLong(removed(self->ring.region));
+}
+
+/* readable(lsn, removed) -> up to where the files have been written, or 0
+ *
+ * 0 if anything is out of the ordinary: no LSN, one before the start, something was ever reverted, segments
+ * have been removed since that number was taken. */
+PyObject *ring_readable(RingObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    const struct ls_region *region = self->ring.region;
+    uint64_t lsn, seen, written = 0;
+
+    if (count != 2)
+        return PyErr_Format(PyExc_TypeError, "readable() takes 2 positional arguments");
+    if (PyLong_CheckExact(args[0])) {
+        lsn = PyLong_AsUnsignedLongLong(args[0]);
+        seen = PyErr_Occurred() ? 0 : PyLong_AsUnsignedLongLong(args[1]);
+        if (PyErr_Occurred())
+            PyErr_Clear(); /* negative, or too large for an LSN */
+        else if (atomic_load_explicit(&region->newest_revert_lsn, memory_order_acquire) == 0 &&
+                 lsn >= atomic_load_explicit(&region->start, memory_order_acquire) && seen == removed(region))
+            written = atomic_load_explicit(&region->written, memory_order_acquire);
+    }
+    return PyLong_FromUnsignedLongLong(written);
+}
 
 /* Gives a list's records while a word of the region has a value; afterwards, what `rest` returns.
  *

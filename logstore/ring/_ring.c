@@ -344,7 +344,7 @@ static PyMethodDef ring_methods[] = {
     FAST(append_part),  ARGS(revert),       ARGS(swap),         ARGS(add), FAST(offer),        FAST(reserve),
     FAST(wait),         FAST(poll),        NONE(close),        ONE(bind),
     NONE(forsake),
-    ARGS(deliver),
+    ARGS(deliver),      FAST(readable),     NONE(removed),
     ONE(load),          ARGS(store),       ARGS(words),        ARGS(read_header),
     ARGS(write_header), ARGS(walk),        ARGS(abort_dead),   ARGS(advance),
     ARGS(discard),      ONE(next_boundary), ARGS(offer_slot),

@@ -84,6 +84,8 @@ PyObject *ring_revert(RingObject *self, PyObject *args);
 PyObject *ring_post(RingObject *self, PyObject *unused);
 PyObject *ring_wake_committer(RingObject *self, PyObject *unused);
 PyObject *ring_knock(RingObject *self, PyObject *unused);
+PyObject *ring_removed(RingObject *self, PyObject *unused);
+PyObject *ring_readable(RingObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *ring_await_knock(RingObject *self, PyObject *args);
 
 PyObject *layout_dict(void);

@@ -216,6 +216,21 @@ class Ring:
         """Sleep at most once for the watermark of `level` to exceed `lsn`; tell whether it does."""
 
     # Readers.
+    def removed(self) -> int:
+        """Return a number that grows when segments have been removed."""
+
+    def readable(self, lsn: int, removed: int, /) -> int:
+        """Return up to where the files have been written, if a record may be read there at once.
+
+        Args:
+            lsn: Anything, hopefully an LSN.
+            removed: What `removed` gave when it was last looked which segments there are.
+
+        Returns:
+            0 if anything is out of the ordinary: no LSN, one before the start, segments were
+            removed since, or something was ever reverted.
+        """
+
     def deliver(
         self, records: list[_T], offset: int, value: int, rest: Callable[[int], Iterator[_T]], /
     ) -> Iterator[_T]:

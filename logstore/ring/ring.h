@@ -32,6 +32,7 @@
 #define LS_MAGIC UINT64_C(0x474e495253474f4c) /* "LOGSRING" */
 #define LS_LAYOUT_VERSION 1u
 #define LS_CLIENTS 1024u
+#define LS_COMMITTER 1u /* its entry in the client table */
 #define LS_GROUPS 1024u
 #define LS_BUCKETS 48u
 #define LS_SEGMENT_SLOTS 64u

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from logstore.format import span
-from logstore.frames import SHORT, Record, find, frame_at
+from logstore.frames import SHORT, OpenFiles, Record, find, frame_at
+from logstore.segments.footer import GroupRange
+from logstore.segments.index import SegmentIndex
 from logstore.segments.reader import SegmentReader
 from logstore.segments.search import Finder
 from logstore.segments.segment import header_from, segment_name
@@ -28,8 +30,12 @@ WALK_SIZE: Final = 64 * 1024
 
 
 class _Opened(NamedTuple):
-    """An open segment: its descriptor, its salt, and the LSN of the file's first byte."""
+    """An open segment: its descriptor, its salt, and the LSN of the file's first byte.
 
+    Its number is its place in `files`.
+    """
+
+    number: int
     fd: int
     salt: int
     origin_lsn: int
@@ -44,6 +50,11 @@ class Loader:
         finder: Knows the segments.
         removed: Gives another number once a segment has been removed: what is open could be read
             although it is gone.
+
+    Attributes:
+        files: The open segments once more: what is plain, and in memory, is loaded from there by
+            one call in C. Empty if the directory is not the disk's own.
+        seen_removed: What `removed` gave when the segments were listed last.
     """
 
     def __init__(self, finder: Finder, removed: Callable[[], int]) -> None:
@@ -53,7 +64,8 @@ class Loader:
         self._reader = SegmentReader(finder.segments.directory, finder.segments.uuid)
         self._lock = threading.Lock()
         self._removed = removed
-        self._seen_removed = -1
+        self.files = OpenFiles()
+        self.seen_removed = -1
         self._bases: list[int] = []
         self._open: dict[int, _Opened] = {}
         self._size = SMALL_LOAD
@@ -66,7 +78,7 @@ class Loader:
     def load(self, lsn: int, limit_lsn: int, names: list[str], *, kinds: int) -> Record:
         """Return the one record at `lsn`; as `SegmentReader.load`, with its errors."""
         with self._lock:
-            if self._removed() != self._seen_removed:
+            if self._removed() != self.seen_removed:
                 self._renew()
             found = self._load(lsn, limit_lsn, names)
             if found is None and lsn >= self._bases[-1]:
@@ -86,7 +98,7 @@ class Loader:
         None proves nothing.
         """
         with self._lock:
-            if self._removed() != self._seen_removed:
+            if self._removed() != self.seen_removed:
                 self._renew()
             with self._finder.lock:
                 known = self._segments.with_seq(group, seq)
@@ -97,7 +109,21 @@ class Loader:
             opened = self._open.get(index.base_lsn) or self._opened(index.base_lsn)
             if bracket is None or opened is None:
                 return None
+            self._tell(opened, index, here)
             return self._walk(opened, *bracket, names, group, seq)
+
+    def _tell(self, opened: _Opened, index: SegmentIndex, here: GroupRange) -> None:
+        """Let the next load of a record near this one go the short way."""
+        if self._segments.directory.direct:
+            self.files.know(
+                opened.number,
+                here.id,
+                here.first_seq,
+                here.last_seq,
+                index.end_lsn,
+                here.points.seqs,
+                here.points.lsns,
+            )
 
     def _renew(self) -> None:
         """Begin anew with a list of the segments that there are now."""
@@ -105,7 +131,7 @@ class Loader:
         removed = self._removed()
         self._list()
         self._forget()
-        self._seen_removed = removed
+        self.seen_removed = removed
 
     def _list(self) -> None:
         with self._finder.lock:
@@ -115,9 +141,16 @@ class Loader:
     def _forget(self) -> None:
         self._reader.close()
         self._reader = SegmentReader(self._segments.directory, self._segments.uuid)
-        for opened in self._open.values():
-            self._segments.directory.close_file(opened.fd)
-        self._open.clear()
+        for base_lsn in list(self._open):
+            self._close(base_lsn)
+
+    def _close(self, base_lsn: int) -> int:
+        """Close an open segment; return its number."""
+        opened = self._open.pop(base_lsn)
+        # Order: dropped before it is closed, and the descriptor is another file's.
+        self.files.drop(opened.number)
+        self._segments.directory.close_file(opened.fd)
+        return opened.number
 
     def _opened(self, base_lsn: int) -> _Opened | None:
         """Open a segment; return None if it is gone."""
@@ -131,10 +164,12 @@ class Loader:
         except BaseException:
             directory.close_file(fd)
             raise
-        if len(self._open) >= KEPT_OPEN:
-            directory.close_file(self._open.pop(next(iter(self._open))).fd)
-        opened = _Opened(fd, header.salt, base_lsn - header.offset_of(base_lsn))
+        full = len(self._open) >= KEPT_OPEN
+        number = self._close(next(iter(self._open))) if full else len(self._open)
+        opened = _Opened(number, fd, header.salt, base_lsn - header.offset_of(base_lsn))
         self._open[base_lsn] = opened
+        if directory.direct:
+            self.files.put(number, fd, base_lsn, opened.origin_lsn, header.salt)
         return opened
 
     def _load(self, lsn: int, limit_lsn: int, names: list[str]) -> Record | None:
@@ -142,7 +177,7 @@ class Loader:
         opened = self._open.get(base_lsn) or self._opened(base_lsn)
         if opened is None or lsn < base_lsn:
             return None
-        fd, salt, origin_lsn = opened
+        _, fd, salt, origin_lsn = opened
         try:
             data = self._read(fd, self._size, lsn - origin_lsn)
             found = frame_at(data, 0, lsn, salt, limit_lsn, names)

@@ -74,7 +74,12 @@ class Points(Sequence[Point]):
         return bisect_left(self._lsns, lsn)
 
     @property
-    def lsns(self) -> Sequence[int]:
+    def seqs(self) -> array[int]:
+        """The numbers alone."""
+        return self._seqs
+
+    @property
+    def lsns(self) -> array[int]:
         """The positions alone."""
         return self._lsns
 

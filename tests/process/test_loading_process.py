@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import logstore
-from logstore.errors import Compacted, InvalidLSN, NotWritten, RevertedError
+from logstore.errors import Closed, Compacted, InvalidLSN, NotFound, NotWritten, RevertedError
+from logstore.ring._ring import LAYOUT
+from logstore.segments.loading import KEPT_OPEN
 from tests.conftest import Serve
 
 pytestmark = pytest.mark.process
@@ -91,6 +94,77 @@ def test_compacted_reverted_and_never_written_stay_three_things(log: logstore.Lo
             log.load(mistakes[4])
         with pytest.raises(InvalidLSN):
             log.load(log.watermarks().reserved)
+
+
+def test_what_is_plain_takes_the_short_way_and_what_is_not_the_long_one(log: logstore.Log) -> None:
+    group, lsns = filled(log)
+    with log.transaction("orders") as transaction:
+        part = transaction.append(b"a part")
+    log.sync()
+    quick, quick_seq = log._reading.raw.quick, log._reading.raw.quick_seq
+    assert quick(lsns[10]) is None, "nothing is open yet"
+    assert quick_seq(group.id, 11) is None, "nothing is known yet"
+    record = log.load(lsns[10])
+    assert group.load(11) == group.load(11) == record
+    assert quick(lsns[10]) == quick_seq(group.id, 11) == record
+    assert quick(lsns[11]) == quick_seq(group.id, 12) == log.load(lsns[11])
+    assert quick(part) is quick_seq(group.id, len(lsns) + 1) is None
+    assert log.load(part).payload == group.load(len(lsns) + 1).payload == b"a part"
+    assert quick(log.watermarks().written) is None
+    log.revert(lsns[-1])
+    assert quick(lsns[10]) is quick_seq(group.id, 11) is None
+    assert log.load(lsns[10]) == group.load(11) == record
+    with pytest.raises(RevertedError):
+        group.load(len(lsns))
+
+
+def test_what_lies_before_the_start_is_gone_although_its_segment_is_there(
+    log: logstore.Log,
+) -> None:
+    _, lsns = filled(log, 10)
+    assert log.load(lsns[5]) == log.load(lsns[5])
+    log._ring.store(LAYOUT["start"], lsns[6])  # as compaction does before it removes anything
+    with pytest.raises(NotFound):
+        log.load(lsns[5])
+    assert log.load(lsns[6]).seq == 7
+
+
+def test_a_closed_log_loads_nothing_although_its_segments_were_open(log: logstore.Log) -> None:
+    group, lsns = filled(log, 10)
+    assert log.load(lsns[5]) == group.load(6)
+    log.close()
+    for load, place in ((log.load, lsns[5]), (group.load, 6)):
+        with pytest.raises(Closed):
+            load(place)
+
+
+def test_a_forked_child_loads_with_files_of_its_own(log: logstore.Log) -> None:
+    group, lsns = filled(log, 10)
+    assert log.load(lsns[5]) == group.load(6)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            found = log.load(lsns[5]) == group.load(6), log._reader is not None
+            os.write(writing, repr(found).encode())
+            log.close()
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        assert answer.read() == "(True, True)"
+    assert os.waitpid(child, 0) == (child, 0)
+    assert log.load(lsns[6]) == group.load(7)
+
+
+def test_many_segments_take_turns_in_being_open(serve: Serve) -> None:
+    with serve(ring_size=1 << 16, segment_size=1 << 14).attach() as log:
+        group, lsns = filled(log, 80)
+        assert log.status().segments > 2 * KEPT_OPEN
+        order = [*range(0, len(lsns), 13), *range(len(lsns) - 1, 0, -101)]
+        for index in order:
+            for _ in range(2):
+                assert log.load(lsns[index]).seq == group.load(index + 1).seq == index + 1
 
 
 def test_threads_load_what_others_append(log: logstore.Log) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from logstore.errors import Compacted, Corruption, InvalidLSN, NotWritten, ReadFailed
+from logstore.files import Directory
 from logstore.format import Kind
+from logstore.frames import OpenFiles
 from logstore.segments.loading import KEPT_OPEN, Loader
 from logstore.segments.search import Finder
 from logstore.segments.segment import segment_name
@@ -85,6 +88,61 @@ def test_few_files_stay_open_however_many_segments_there_are() -> None:
         assert loaded.directory.open_count <= KEPT_OPEN + 1  # one more while it looks elsewhere
     loaded.loader.close()
     assert loaded.directory.open_count == 0
+
+
+class Watched(Directory):
+    """A directory on disk that tells before it closes a file."""
+
+    def close_file(self, fd: int) -> None:
+        self.closing(fd)
+        super().close_file(fd)
+
+    def closing(self, fd: int) -> None:
+        """Nobody listens yet."""
+
+
+def test_no_file_is_closed_that_could_still_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Watched.open(tmp_path / "log", create=True) as directory:
+        log = SmallLog(directory)
+        lsns: list[int] = []
+        for number in range(KEPT_OPEN + 20):
+            if number:
+                log.seal()
+            log.begin()
+            lsns.append(log.put(b"one of its own"))
+        finder = Finder(directory, UUID, lambda: log.end_lsn)
+        loader = Loader(finder, lambda: 0)
+        open_now: dict[int, int] = {}
+        closed: list[bool] = []
+        put, drop = OpenFiles.put, OpenFiles.drop
+
+        class Recording:
+            """OpenFiles that says which descriptors it has."""
+
+            def put(self, number: int, fd: int, *rest: int) -> None:
+                open_now[number] = fd
+                put(files, number, fd, *rest)
+
+            def drop(self, number: int) -> None:
+                open_now.pop(number, None)
+                drop(files, number)
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(files, name)
+
+        files = loader.files
+        monkeypatch.setattr(loader, "files", Recording())
+        monkeypatch.setattr(directory, "closing", lambda fd: closed.append(fd in open_now.values()))
+        for lsn in lsns:
+            assert loader.load(lsn, log.end_lsn, NAMES, kinds=RECORDS).lsn == lsn
+            assert files.load(lsn, log.end_lsn, NAMES) is not None
+            assert len(open_now) <= KEPT_OPEN
+        loader.close()
+        assert closed
+        assert not any(closed)
+        assert not open_now
 
 
 def test_what_was_dropped_is_not_read_from_a_file_that_was_open() -> None:

@@ -43,6 +43,8 @@ PYTHON_BOUNDS = {  # CPython 3.11
     "delivery_next": 50,  # [45]
     "frame_at": 1090,  # [947]
     "find": 3240,  # [2817], 32 frames further on
+    "files_load": 760,  # [662]
+    "files_load_seq": 2755,  # [2395], 32 frames further on
 }
 
 

@@ -85,6 +85,44 @@ MEANING: Final = (
         ),
     ),
     Bug(
+        "dropped-loaded-from-an-open-file",
+        "A record that compaction has dropped is loaded from a segment that stayed open.",
+        (
+            "tests/process/test_loading_process.py"
+            "::test_a_dropped_record_is_compacted_although_it_was_loaded_before",
+        ),
+        (Edit("logstore/ring/_delivery.c", " && seen == removed(region)", ""),),
+    ),
+    Bug(
+        "reverted-loaded-from-an-open-file",
+        "A record that was reverted is loaded from a segment that stayed open.",
+        (
+            "tests/process/test_loading_process.py"
+            "::test_compacted_reverted_and_never_written_stay_three_things",
+        ),
+        (
+            Edit(
+                "logstore/ring/_delivery.c",
+                "atomic_load_explicit(&region->newest_revert_lsn, memory_order_acquire) == 0 &&",
+                "1 &&",
+            ),
+        ),
+    ),
+    Bug(
+        "closed-before-dropped",
+        "A segment is closed while records may still be loaded through its descriptor.",
+        ("tests/segments/test_loading.py::test_no_file_is_closed_that_could_still_be_read",),
+        (
+            Edit(
+                "logstore/segments/loading.py",
+                "        self.files.drop(opened.number)\n"
+                "        self._segments.directory.close_file(opened.fd)\n",
+                "        self._segments.directory.close_file(opened.fd)\n"
+                "        self.files.drop(opened.number)\n",
+            ),
+        ),
+    ),
+    Bug(
         "revert-of-a-commit-not-seen",
         "A transaction is committed although a revert lies behind its first part.",
         (
