@@ -16,11 +16,12 @@ from logstore.lsn import Watermarks
 from logstore.ring._ring import LAYOUT, Ring
 from logstore.ring.client import Client
 from logstore.ring.failure import failure
-from logstore.ring.layout import BUCKETS, CLIENTS, ROLES, State, client_offset, index_of
+from logstore.ring.layout import BUCKETS, CLIENTS, ROLES, SYNCER, State, client_offset, index_of
 from logstore.ring.liveness import LockFile
 from logstore.segments import repairs
 
 STALL_S: Final = 1.0
+_PASSES: Final = {"record": "written", "drain": "written", "sync": "synced"}
 _COUNTERS: Final = (
     "drains",
     "drain_bytes",
@@ -60,9 +61,10 @@ class Status:
     """Hold one sample of a running log's state.
 
     Attributes:
-        stall: Who holds all others up: `lsn`, `pid`, `age_s`, and `holds`, either "record" that its
-            writer reserved and does not finish, or "guard" that he does not leave; None if nobody
-            takes longer than a second. A new one shows within half a second.
+        stall: Who holds all others up: `lsn`, `pid`, `age_s`, and `holds`: "record" that its writer
+            reserved and does not finish, "guard" that he does not leave, "sync" or "drain" that the
+            syncer or the committer does not get on with, because it is stopped or the disk does not
+            answer; None if nobody takes longer than a second. A new one shows within half a second.
         failure: `path`, `stage` and `errno` of what made the log FULL or FAILED, else None.
         bytes_on_disk: Size of all segment files, preparation included.
         histograms: Name to counts; bucket i counts values from 2**i to 2**(i+1) - 1, in
@@ -152,12 +154,14 @@ def _failure(ring: Ring) -> dict[str, Any]:
 
 def stall(ring: Ring) -> dict[str, Any] | None:
     """Return who holds all others up; see Status.stall."""
-    for holds, words in (("guard", "held"), ("record", "blocked")):
+    for words, plain in (("held", "guard"), ("blocked", "record"), ("late", None)):
         lsn, age_s = ring.load(LAYOUT[f"{words}_lsn"]), ring.load(LAYOUT[f"{words}_ns"]) / 1e9
-        # The committer writes on for a while before it says that it is not held up any more.
-        over = holds == "record" and lsn < ring.load(LAYOUT["written"])
+        index = index_of(ring.load(LAYOUT[f"{words}_owner"]))
+        holds = plain or ("sync" if index == SYNCER else "drain")
+        # Who gets on does so for a while before it is said.
+        over = holds in _PASSES and lsn < ring.load(LAYOUT[_PASSES[holds]])
         if lsn and age_s >= STALL_S and not over:
-            pid = ring.load(client_offset(index_of(ring.load(LAYOUT[f"{words}_owner"])), "pid"))
+            pid = ring.load(client_offset(index, "pid"))
             return {"lsn": lsn, "pid": pid, "age_s": age_s, "holds": holds}
     return None
 

@@ -34,7 +34,7 @@ from logstore.segments import manifest as manifests
 from logstore.workers import startup
 from logstore.workers.children import Child, Watch
 from logstore.workers.report import tell
-from logstore.workers.stalls import STALLS, GuardWatch
+from logstore.workers.stalls import STALLS, GuardWatch, RoleWatch
 
 TICK_S: Final = 0.25
 STOP_GRACE_S: Final = 10.0  # for live clients to finish the frames they are filling
@@ -78,7 +78,7 @@ class Supervisor:
         self._lonely = False  # stopping because the last client has left, not because told to
         self._last_client_s = time.monotonic()
         self._told: State | None = None
-        self._guard_watch = GuardWatch(self._ring)
+        self._stalls = GuardWatch(self._ring), RoleWatch(self._ring, self._liveness)
         self._told_stall: tuple[str, int] | None = None
 
     def _in_use(self) -> InUse:
@@ -155,7 +155,8 @@ class Supervisor:
             self._ring.post()
         if repair_guard(self._ring, self._liveness):
             logger.warning("freed the guard from a dead client")
-        self._guard_watch.look()
+        for watch in self._stalls:
+            watch.look()
         self._tell_state()
         self._tell_stall()
         if self._options.linger_s is not None:
@@ -171,7 +172,7 @@ class Supervisor:
         self._told = state
 
     def _tell_stall(self) -> None:
-        """Report, once, a writer that lives and holds all others up; nothing is taken from it."""
+        """Report, once, who lives and holds all others up; nothing is taken from it."""
         stall = status.stall(self._ring)
         if stall is not None and (stall["holds"], stall["lsn"]) != self._told_stall:
             self._told_stall = (stall["holds"], stall["lsn"])

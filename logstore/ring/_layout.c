@@ -22,7 +22,7 @@ static const struct entry entries[] = {
     AT(blocked_owner), AT(blocked_ns), AT(drain_size), AT(log_time_ns), AT(syncs), AT(sync_bytes),
     AT(sync_time), AT(sync_recent_ns), AT(compact_request), AT(compact_done),
     AT(compact_bytes), AT(retain_bytes), AT(retain_age_ns), AT(dropped_below), AT(repairs), AT(committer_restarts), AT(syncer_restarts),
-    AT(held_lsn), AT(held_owner), AT(held_ns), AT(groups), AT(clients),
+    AT(held_lsn), AT(held_owner), AT(held_ns), AT(late_lsn), AT(late_owner), AT(late_ns), AT(groups), AT(clients),
     AT(transactions),
 
     IDENTITY(magic), IDENTITY(layout_version), IDENTITY(header_size), IDENTITY(uuid),

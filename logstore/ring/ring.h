@@ -30,7 +30,7 @@
 #include "frames/frame.h"
 
 #define LS_MAGIC UINT64_C(0x474e495253474f4c) /* "LOGSRING" */
-#define LS_LAYOUT_VERSION 1u
+#define LS_LAYOUT_VERSION 2u
 #define LS_CLIENTS 1024u
 #define LS_COMMITTER 1u /* its entry in the client table */
 #define LS_GROUPS 1024u
@@ -189,6 +189,9 @@ struct ls_region {
     _Atomic uint64_t held_lsn;   /* head, while somebody living stays in the guard; 0 = nobody does */
     _Atomic uint64_t held_owner; /* his token */
     _Atomic uint64_t held_ns;    /* for how long, as the supervisor found at its last look */
+    _Atomic uint64_t late_lsn;   /* where the syncer or the committer stands, and should not; 0 = both get on */
+    _Atomic uint64_t late_owner; /* its token */
+    _Atomic uint64_t late_ns;    /* for how long, likewise */
 
     alignas(4096) struct ls_group groups[LS_GROUPS];
     alignas(4096) struct ls_client clients[LS_CLIENTS];

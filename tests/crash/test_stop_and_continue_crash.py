@@ -21,6 +21,7 @@ pytestmark = pytest.mark.crash
 
 GOES_ON_S = 2.0
 OURS = b"~"
+HOLDS = {"syncer": "sync", "committer": "drain"}
 
 
 @pytest.fixture
@@ -58,6 +59,14 @@ def test_a_stopped_role_is_waited_for_and_never_replaced(
                 # It may have been appended, or not: the ring may be full by now.
                 with pytest.raises((Timeout, RingFull)):
                     log.append(OURS, durability="synced", timeout=0.6)
+                until(lambda: log.status().stall, "the stall is told")
+                stall = log.status().stall
+                assert stall is not None
+                assert (stall["holds"], stall["pid"]) == (HOLDS[role], pids[role])
+                assert 1.0 <= stall["age_s"] < 10.0
+                told = f"the {role}, pid {pids[role]}, stands at LSN {stall['lsn']}"
+                until(lambda: told in busy.messages(), "the supervisor's log names the role")
+        until(lambda: log.status().stall is None, "it is told that all go on")
         assert {name: busy.pid(name) for name in ROLES} == pids
         counters = log.status().counters
     assert counters["committer_restarts"] == counters["syncer_restarts"] == 0
