@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from logstore.ring._ring import LAYOUT, Ring, token
-from logstore.ring.layout import COMMITTER, SYNCER, State, client_offset
+from logstore.ring.layout import COMMITTER, SYNCER, State, Stop, client_offset, index_of
 from logstore.ring.repair import Liveness
 
 LATE_S: Final = 0.75
@@ -107,5 +107,7 @@ class RoleWatch:
             waited_for = min(ring.load(LAYOUT["sync_request"]), ring.load(LAYOUT["written"]))
             works = state in (State.RUNNING, State.DRAINING, State.FULL)
             return works and (waited_for > position or ring.load(LAYOUT["sync_intent"]) > position)
-        to, _, _, _ = ring.walk(position, 1, False)
-        return state in (State.RUNNING, State.DRAINING) and to > position
+        to, stop, _, owner = ring.walk(position, 1, False)
+        # Its own record in flight is a mark; those of others it tells of itself.
+        own = stop == Stop.BLOCKED and index_of(owner) == COMMITTER
+        return state in (State.RUNNING, State.DRAINING) and (to > position or own)

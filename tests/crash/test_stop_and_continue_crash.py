@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.crash
 
 GOES_ON_S = 2.0
 OURS = b"~"
+STOPS = {"LOGSTORE_FAIL_SIGNAL": str(int(signal.SIGSTOP))}
 HOLDS = {"syncer": "sync", "committer": "drain"}
 
 
@@ -72,12 +74,30 @@ def test_a_stopped_role_is_waited_for_and_never_replaced(
     assert counters["committer_restarts"] == counters["syncer_restarts"] == 0
 
 
+def test_a_committer_stopped_with_a_mark_in_flight_is_named(
+    serve: Serve, armed: FailPoints, tmp_path: Path
+) -> None:
+    once = tmp_path / "once"
+    service = serve(environment=armed.arm("mark.reserved", role="committer", once=once) | STOPS)
+    with service.attach() as log:
+        lsn = log.append(OURS)
+        pid = service.pid("committer")
+        until(lambda: psutil.Process(pid).status() == "stopped", "the committer has stopped")
+        until(lambda: log.status().stall, "the stall is told")
+        stall = log.status().stall
+        assert stall is not None
+        assert (stall["holds"], stall["pid"]) == ("drain", pid)
+        os.kill(pid, signal.SIGCONT)
+        log.wait(lsn, timeout=GOES_ON_S)
+        until(lambda: log.status().stall is None, "it is told that all go on")
+
+
 @pytest.mark.parametrize("point", ["reserve.intent", "reserve.header", "reserve.head"])
 def test_a_writer_stopped_inside_the_guard_holds_it_until_it_goes_on(
     point: str, serve: Serve, writers: Writers, oracle: Oracle, armed: FailPoints
 ) -> None:
     service = serve()
-    environment = armed.arm(f"{point}:5") | {"LOGSTORE_FAIL_SIGNAL": str(int(signal.SIGSTOP))}
+    environment = armed.arm(f"{point}:5") | STOPS
     slow = writers.start(service.name, "--count", "10", environment_=environment)
     pid = writers.pid(slow)
     until(lambda: psutil.Process(pid).status() == "stopped", "the writer is in the guard")
@@ -107,7 +127,7 @@ def test_a_writer_stopped_with_a_record_in_flight_is_named_and_never_robbed(
     point: str, serve: Serve, writers: Writers, oracle: Oracle, armed: FailPoints
 ) -> None:
     service = serve()
-    environment = armed.arm(f"{point}:5") | {"LOGSTORE_FAIL_SIGNAL": str(int(signal.SIGSTOP))}
+    environment = armed.arm(f"{point}:5") | STOPS
     slow = writers.start(service.name, "--count", "10", environment_=environment)
     pid = writers.pid(slow)
     until(lambda: psutil.Process(pid).status() == "stopped", "the writer has stopped")

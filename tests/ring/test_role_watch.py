@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from logstore.format import Kind
 from logstore.ring._ring import LAYOUT
 from logstore.ring.layout import COMMITTER, SYNCER, Level, State, index_of
 from logstore.workers.stalls import LATE_S, RoleWatch
@@ -76,6 +77,14 @@ def test_a_record_in_flight_is_its_writers_affair(watched: Watched) -> None:
     slot.publish()
     watched.late()
     assert watched.late() == (COMMITTER, slot.lsn)
+
+
+def test_a_mark_in_flight_is_the_committers_affair(watched: Watched) -> None:
+    slot = watched.bench.ring.offer_slot(10, Kind.MARK)
+    assert slot is not None
+    assert watched.late() is None
+    assert watched.late() == (COMMITTER, slot.lsn)
+    slot.publish()
 
 
 @pytest.mark.parametrize("why", ["somebody waits", "a sync has begun"])
