@@ -29,7 +29,7 @@ def p1(place: Place, *, full: bool) -> list[Case]:
     cases = []
     for way, chosen in (("loop", loops), ("many", batches)):
         for writers, size in chosen:
-            least = 0.9 if size >= 1024 else 0.4 if way == "loop" else 0.5
+            least = 0.9 if size >= 1024 else 0.5
             facts: Facts = {"store": "logstore", "way": way, "writers": writers, "size": size}
             run = partial(_throughput, place, way, writers, size, total)
             name = f"{way} {size:,} B, {writers_word(writers)}"
