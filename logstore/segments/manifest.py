@@ -45,6 +45,25 @@ class SealedSegment(NamedTuple):
     header_crc: int
 
 
+class _Lines:
+    """The lines of sealed segments, kept from one encoding to the next, which has one more."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[tuple[SealedSegment, ...], str] = ((), "")
+
+    def __call__(self, sealed: tuple[SealedSegment, ...]) -> str:
+        """Return the lines; makes those that the last call did not."""
+        before, text = self._kept
+        if sealed[: len(before)] != before:
+            before, text = (), ""
+        text += "".join(map(_SEGMENT.__mod__, sealed[len(before) :]))
+        self._kept = (sealed, text)
+        return text
+
+
+_sealed_lines: Final = _Lines()
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """Say what the log consists of.
@@ -84,9 +103,7 @@ class Manifest:
             raise InvalidArgument(
                 f"a log's name must be 1 to 255 printable characters: {self.name!r}"
             )
-        body = "".join(
-            chain(self._lines(), map(_SEGMENT.__mod__, self.sealed), self._last())
-        ).encode()
+        body = "".join([*self._lines(), _sealed_lines(self.sealed), *self._last()]).encode()
         return body + crc_line(body)
 
     def _lines(self) -> Iterator[str]:

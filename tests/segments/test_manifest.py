@@ -76,6 +76,15 @@ def test_every_manifest_comes_back(
     assert Manifest.decode(manifest.encode()) == manifest
 
 
+@given(st.lists(st.lists(st.integers(0, 5), max_size=6), max_size=6))
+def test_what_is_kept_of_one_encoding_does_not_show_in_the_next(rows: list[list[int]]) -> None:
+    for row in rows:
+        sealed = tuple(SealedSegment(8 * n, 8 * n + 8, n, n) for n in row)
+        lines = [f"segment {8 * n:020d} {8 * n + 8:020d} {n:08x} {n:08x}" for n in row]
+        text = replace(SAMPLE, sealed=sealed).encode().decode()
+        assert [line for line in text.splitlines() if line.startswith("segment")] == lines
+
+
 def test_every_flipped_bit_is_refused() -> None:
     data = bytearray(SAMPLE.encode())
     for index in range(len(data)):
