@@ -123,6 +123,18 @@ class Oracle:
         what = f"writer {writer} has {count} acks"
         self._until(lambda: len(self.acks_ns.get(writer, ())) >= count, timeout_s, what)
 
+    def until_acked_at_last(self, writer: int, count: int, patience_s: float) -> None:
+        """As `until_acked`, but however slow the disk is: fails if nobody gets any ack for long."""
+
+        def acks() -> int:
+            return sum(map(len, self.acks_ns.values()))
+
+        while len(self.acks_ns.get(writer, ())) < count:
+            with self._changed:
+                before = acks()
+            what = f"anybody has an ack beside {before}, while writer {writer} waits for {count}"
+            self._until(lambda before=before: acks() > before, patience_s, what)
+
     def until_held(self, writer: int, timeout_s: float = 10.0) -> int:
         """Wait until a writer holds a reservation, and return its LSN."""
         self._until(lambda: writer in self.held, timeout_s, f"writer {writer} holds a record")

@@ -32,7 +32,7 @@ VICTIMS = {  # and how often: all at once takes the longest
     "everybody": 1,
 }
 GOES_ON_S = 10.0  # 2 s on a machine that does nothing else
-PATIENCE_S = 60.0  # for what only sets the pace
+PATIENCE_S = 60.0  # without any ack, between two kills
 KINDS = (
     ["--durability", "synced"],
     ["--durability", "written", "--sizes", "0-3000"],
@@ -59,14 +59,14 @@ class Driver:
             flags = [*kind, "--seed", str(self.random.randrange(1000))]
             self.alive.append(self.writers.start(self.service.name, *flags))
         for writer in self.alive:
-            self.oracle.until_acked(writer, 5, PATIENCE_S)
+            self.oracle.until_acked_at_last(writer, 5, PATIENCE_S)
 
     def round(self) -> None:
         """Let some records through, then kill somebody."""
         self.man()
         busiest = max(self.alive, key=lambda writer: len(self.oracle.acks_ns[writer]))
         acks = len(self.oracle.acks_ns[busiest]) + self.random.randrange(300)
-        self.oracle.until_acked(busiest, acks, PATIENCE_S)
+        self.oracle.until_acked_at_last(busiest, acks, PATIENCE_S)
         (choice,) = self.random.choices([*VICTIMS], [*VICTIMS.values()])
         self.history.append(choice)
         self._kills()[choice]()
